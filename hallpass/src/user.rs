@@ -253,7 +253,7 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
         permissions: args.permissions.into_iter().collect(),
         token_generation: entropy::generation()?,
     };
-    match users::add(store, &user, Status::Active).await? {
+    match users::add(store, &user, Status::Active, None).await? {
         Added::Now => {
             let json = json!({"done": "added", "id": id.to_string(), "username": user.username});
             Ok(terminal.say(
@@ -262,7 +262,7 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
             )?)
         }
         Added::IdTaken => Err(CommandError::rejected(format!("the ID {id} is taken"))),
-        Added::NameTaken => Err(name_taken(&user.username)),
+        Added::NameTaken | Added::IdentityTaken => Err(name_taken(&user.username)),
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Grant {
     pub header: Value,
     /// The claims of the ID token.
     pub claims: Value,
+    /// What the `UserInfo` endpoint says.
+    pub userinfo: Value,
     /// The key that signs the ID token instead of the current one.
     pub foreign_key: bool,
     challenge: String,
@@ -67,6 +69,7 @@ struct State {
     published: Vec<Value>,
     metadata: Value,
     grants: BTreeMap<String, Grant>,
+    userinfo: BTreeMap<String, Value>,
     asked: Vec<Asked>,
     count: usize,
 }
@@ -123,6 +126,7 @@ impl IdentityProvider {
                 "authorization_response_iss_parameter_supported": true,
             }),
             grants: BTreeMap::new(),
+            userinfo: BTreeMap::new(),
             asked: Vec::new(),
             count: 0,
         }));
@@ -165,6 +169,7 @@ impl IdentityProvider {
                 "iss": self.issuer, "aud": asked("client_id"), "sub": subject,
                 "nonce": asked("nonce"), "iat": now, "exp": now + 300,
             }),
+            userinfo: json!({"sub": subject}),
             foreign_key: false,
             challenge: asked("code_challenge"),
             redirect_uri: asked("redirect_uri"),
@@ -189,6 +194,17 @@ impl IdentityProvider {
         let key = Key::new(&format!("key-{}", state.count));
         state.published = vec![key.jwk()];
         state.key = key;
+    }
+
+    /// Returns a logout token for a subject, with claims that `change` changes.
+    pub fn logout_token(&self, subject: &str, now: u64, change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = json!({
+            "iss": self.issuer, "aud": "hallpass", "sub": subject, "iat": now, "exp": now + 120,
+            "jti": "1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        });
+        change(&mut claims);
+        let header = json!({"alg": "ES256", "typ": "logout+jwt"});
+        self.state.lock().unwrap().key.sign(&header, &claims)
     }
 
     /// Changes a member of the metadata.
@@ -224,6 +240,10 @@ async fn respond(state: &Mutex<State>, request: Request<Incoming>) -> Response<F
             Some(tokens) => (200, tokens),
             None => (400, json!({"error": "invalid_grant"})),
         },
+        "/userinfo" => match state.userinfo.get(&asked.authorization) {
+            Some(claims) => (200, claims.clone()),
+            None => (401, json!({})),
+        },
         "/moved" => (302, json!({})),
         // GetSecretValue of Secrets Manager.
         "/" => (200, json!({"SecretString": format!("{CLIENT_SECRET}\n")})),
@@ -244,10 +264,13 @@ fn redeem(state: &mut State, form: &BTreeMap<String, String>) -> Option<Value> {
         && Digest::of(field("code_verifier").as_bytes()).text() == grant.challenge;
     let foreign = grant.foreign_key.then(|| Key::new(&state.key.id));
     let key = foreign.as_ref().unwrap_or(&state.key);
+    let id_token = key.sign(&grant.header, &grant.claims);
+    let access_token = format!("access-{}", field("code"));
+    state.userinfo.insert(format!("Bearer {access_token}"), grant.userinfo);
     is_fit.then(|| {
         json!({
-            "access_token": "an-access-token", "token_type": "Bearer", "expires_in": 300,
-            "id_token": key.sign(&grant.header, &grant.claims),
+            "access_token": access_token, "token_type": "Bearer", "expires_in": 300,
+            "id_token": id_token,
         })
     })
 }

@@ -9,12 +9,13 @@ use hallpass_http::routes::Route;
 use crate::{client::Reply, html::check, system::System};
 
 /// The method and path of every page, form and file for browsers.
-pub const PAGES: [(&str, &str); 21] = [
+pub const PAGES: [(&str, &str); 22] = [
     ("GET", "/"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
     ("GET", "/sign-in/oidc"),
     ("GET", "/sign-in/oidc/callback"),
+    ("GET", "/sign-in/oidc/sign-out"),
     ("POST", "/sign-out"),
     ("GET", "/profile/developer"),
     ("GET", "/profile/developer/new"),

@@ -57,6 +57,27 @@ impl Policy {
         Self(statements.collect())
     }
 
+    /// Returns the policy of a function's role in a stack with these parameters, with the managed
+    /// policies that they add.
+    pub fn with(function: &str, parameters: &[(&str, &str)]) -> Self {
+        let template = Template::resolved(TEMPLATE, parameters).unwrap();
+        let role = &template["Resources"][format!("{function}Role")]["Properties"];
+        let inline =
+            list(&role["Policies"]).into_iter().map(|policy| policy["PolicyDocument"].clone());
+        let managed = list(&role["ManagedPolicyArns"]).into_iter().filter_map(|name| {
+            let policy = &template["Resources"][name.as_str()?]["Properties"];
+            Some(policy["PolicyDocument"].clone())
+        });
+        Self(inline.chain(managed).flat_map(|document| list(&document["Statement"])).collect())
+    }
+
+    /// Returns the policy without the statements of this name, or `None` if there is none.
+    pub fn without(&self, sid: &str) -> Option<Self> {
+        let mut rest = self.clone();
+        rest.0.retain(|statement| statement["Sid"] != sid);
+        (rest.0.len() < self.0.len()).then_some(rest)
+    }
+
     /// Returns whether a statement allows the request.
     pub fn allows(&self, ask: &Ask) -> bool {
         self.0.iter().any(|statement| allows(statement, ask))

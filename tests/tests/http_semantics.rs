@@ -9,12 +9,13 @@ use serde_json::json;
 use tests::{api::bearer, client::Reply, system::System};
 
 /// The `GET` routes that accept a password or create something. They have no `HEAD`.
-const UNSAFE: [&str; 5] = [
+const UNSAFE: [&str; 6] = [
     "/rs/authorise",
     "/rs/authorize-implicit",
     "/rs/authorize-implicit/decision",
     "/sign-in/oidc",
     "/sign-in/oidc/callback",
+    "/sign-in/oidc/sign-out",
 ];
 
 const FORM: &str = "application/x-www-form-urlencoded";

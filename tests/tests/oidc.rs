@@ -12,6 +12,10 @@ use tests::{
 };
 
 mod links;
+mod logout;
+mod permitted;
+mod provision;
+mod revalidate;
 
 const SESSION: &str = "__Host-hallpass";
 const FLOW: &str = "__Host-hallpass-sign-in";
@@ -345,9 +349,12 @@ async fn without_a_provider_its_routes_lead_to_the_sign_in_page() {
     let system = System::start(&[]).await;
     let mut browser = WebClient::new(&system, "");
     assert!(!browser.get("/sign-in").await.body.contains("oidc"));
-    for path in ["/sign-in/oidc", "/sign-in/oidc/callback?state=x&code=y"] {
+    for path in ["/sign-in/oidc", "/sign-in/oidc/callback?state=x&code=y", "/sign-in/oidc/sign-out"]
+    {
         let reply = browser.get(path).await;
         assert_eq!((reply.status, reply.header("location")), (303, "/sign-in"), "{path}");
     }
+    let reply = system.form("/sign-in/oidc/back-channel-logout", "", "logout_token=a.b.c").await;
+    assert_eq!(reply.status, 400);
     system.stop().await;
 }

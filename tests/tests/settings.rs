@@ -186,9 +186,15 @@ fn rejected(name: &str) -> Vec<&'static str> {
         "HALLPASS_LOGIN_NAME_BUDGET"
         | "HALLPASS_LOGIN_NETWORK_BUDGET"
         | "HALLPASS_LOGIN_SOURCE_BUDGET" => [&NUMBERS[..], &["1001"]].concat(),
-        "HALLPASS_GENERATE_PASSWORD" | "HALLPASS_BASIC_CHALLENGE" | "HALLPASS_PASSWORD_SIGN_IN" => {
-            SWITCHES.to_vec()
+        "HALLPASS_GENERATE_PASSWORD"
+        | "HALLPASS_BASIC_CHALLENGE"
+        | "HALLPASS_PASSWORD_SIGN_IN"
+        | "HALLPASS_OIDC_PROVISION" => SWITCHES.to_vec(),
+        "HALLPASS_OIDC_LINK_BY" => vec![" ", "a b", "a,b", "a=b", "\u{fc}"],
+        "HALLPASS_OIDC_PERMISSIONS" => {
+            vec![" ", "a b", "a=b", "groups,", "groups,a", "groups,a=", "groups,=b"]
         }
+        "HALLPASS_OIDC_REVALIDATE" => [&DURATIONS[..], &["0", "0s", "0d", "on"], &MONTHS].concat(),
         "HALLPASS_OIDC_ISSUER" => ISSUERS.to_vec(),
         "HALLPASS_OIDC_REDIRECT_URI" => CALLBACKS.to_vec(),
         "HALLPASS_OIDC_CLIENT_ID" | "HALLPASS_OIDC_SECRET" => vec![" ", "a b", "a ", "\u{fc}"],

@@ -82,7 +82,7 @@ async fn of_many_concurrent_additions_renames_and_imports_of_one_name_one_succee
     let (first, second) = (id("1"), id("2"));
     let outcomes = tokio::join!(
         store.add_user(&ten),
-        store.import_user(&eleven, Status::Blocked),
+        store.import_user(&eleven, Status::Blocked, None),
         store.rename_user(&first, "ｔｗｉｎ", Some(tests::invalidate(7))),
         store.rename_user(&second, "Twin", Some(tests::invalidate(7))),
     );

@@ -23,6 +23,7 @@ use lambda_http::Request;
 mod authorise;
 mod create;
 mod developer;
+mod identity;
 mod implicit;
 pub mod oidc;
 mod pages;
@@ -74,6 +75,12 @@ async fn response(
         Generate::FinishSignInAtProvider => {
             let finishing = Box::pin(oidc::finish(context, provider, request));
             hallpass_web::or_message(request, finishing.await)
+        }
+        Generate::SignOutAtProvider => {
+            hallpass_web::or_message(request, oidc::sign_out(context, provider, request).await)
+        }
+        Generate::EndSessionsByProvider => {
+            Box::pin(oidc::back_channel_logout(context, provider, request)).await
         }
         Generate::IssueKeyOnPage => {
             hallpass_web::or_message(request, Box::pin(pages::issue_key(context, request)).await)

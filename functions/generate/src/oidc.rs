@@ -4,18 +4,26 @@
 use std::time::Duration;
 
 use hallpass_http::{Problem, Response, cookies, gateway};
-use hallpass_oidc::{self as oidc, Declined, Flow, Provider, SignedIn};
-use hallpass_runtime::settings::{self, ConfigError, Lookup};
+use hallpass_oidc::{self as oidc, Declined, Flow, Provider};
+use hallpass_runtime::{
+    Event,
+    settings::{self, ConfigError, Lookup},
+};
 use hallpass_service::{Context, caller::Caller, recheck::confirm_log_in, service::connection};
 use hallpass_store::client_secret::ClientSecret;
-use hallpass_token::{Status, Text};
-use hallpass_web::{WebSession, parameter, sign_in, sign_in::Next, view::contained};
-use http::{HeaderValue, header::SET_COOKIE};
+use hallpass_token::Text;
+use hallpass_web::{Form, WebSession, parameter, sign_in, sign_in::Next};
+use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
+
+use crate::identity;
 
 /// The name of the cookie that binds a sign-in to the browser. Its path is `/`, which the prefix
 /// demands, and its value the page that comes next and the secret of the flow.
 const FLOW: &str = "__Host-hallpass-sign-in";
+
+/// How much the clocks of the provider and of AWS may differ.
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// How long a sign-in at the provider may take.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -103,15 +111,50 @@ async fn session_cookie(
         iss: parameter(request, "iss"),
     };
     let signed_in = provider.identity(flow, &response, context.now).await.map_err(problem)?;
-    let user = service.store.user_of_identity(&signed_in.identity).await?;
-    let user = user.ok_or_else(|| unlinked(&signed_in))?;
-    if user.value.status == Status::Blocked {
-        return Err(Problem::not_signed_in("Your account is blocked"));
-    }
+    let user = Box::pin(identity::user(context, provider.settings(), &signed_in)).await?;
     let caller = Caller::LogIn { user: Box::new(user), at: context.now }.permitted(service)?;
-    let session = WebSession::begin(context, request, caller.user()).await?;
+    let at_provider = Some(signed_in.session);
+    let session = WebSession::begin(context, request, caller.user(), at_provider).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     Ok(session.into_set_cookie())
+}
+
+/// `GET /sign-in/oidc/sign-out`: sends the browser to the provider, to end the session there. The
+/// session here has ended before.
+pub(crate) async fn sign_out(
+    context: &Context<'_>,
+    provider: Option<&Provider>,
+    request: &Request,
+) -> Result<Response, Problem> {
+    let provider = provider.ok_or_else(|| no_provider(request))?;
+    match provider.end_session_url(context.now).await {
+        Ok(Some(url)) => Ok(hallpass_web::see_other(&url)),
+        Ok(None) => Err(no_provider(request)),
+        Err(failure) => Err(sign_in::failed(context, request, Next::Developer, failure.into())),
+    }
+}
+
+/// `POST /sign-in/oidc/back-channel-logout`: the provider ends the sessions of a user, or those that
+/// began in one session there (OpenID Connect Back-Channel Logout 1.0 section 2.5).
+pub(crate) async fn back_channel_logout(
+    context: &Context<'_>,
+    provider: Option<&Provider>,
+    request: &Request,
+) -> Result<Response, Problem> {
+    let Context { service, now, .. } = *context;
+    let provider =
+        provider.ok_or_else(|| Problem::invalid_request("There is no identity provider"))?;
+    let token = Text::new(Form::read(request)?.field("logout_token"));
+    let wrong = || Problem::invalid_member("logout_token", "is not a logout token of the provider");
+    let signed_out = provider.signed_out(&token, now).await?.ok_or_else(wrong)?;
+    if let Some(user) = service.store.user_of_identity(&signed_out.identity).await? {
+        let (id, until) = (user.value.id, signed_out.at.after(LEEWAY));
+        let of = signed_out.session.as_ref();
+        if service.store.end_provider_sessions(&id, of, until, now).await? > 0 {
+            Event::SignedOut(&id).log();
+        }
+    }
+    Ok(hallpass_http::problem::response(StatusCode::OK, "text/plain", ""))
 }
 
 /// Without an identity provider, its routes lead to the sign-in page.
@@ -129,14 +172,6 @@ fn problem(error: oidc::Error) -> Problem {
             Declined::Other => "The identity provider did not sign you in. Ask an administrator",
         }),
     }
-}
-
-/// The subject is the user's own, and what an administrator needs in order to link it.
-fn unlinked(signed_in: &SignedIn) -> Problem {
-    let subject = contained(&signed_in.subject);
-    Problem::not_signed_in(format!(
-        "No user is linked to your account yet. Ask an administrator to link it; its subject is {subject}"
-    ))
 }
 
 fn read(cookie: &str) -> Option<(Flow, Next)> {

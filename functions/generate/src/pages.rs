@@ -62,7 +62,7 @@ async fn signed_in(
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
     let user = check_password(context, login, &gateway::source_ip(request)).await?;
     let caller = Caller::LogIn { user: Box::new(user), at: now }.permitted(service)?;
-    let session = WebSession::begin(context, request, caller.user()).await?;
+    let session = WebSession::begin(context, request, caller.user(), None).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     Ok(session.into_set_cookie())
 }

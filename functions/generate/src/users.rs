@@ -79,10 +79,10 @@ async fn added(context: &Context<'_>, form: &Form) -> Result<UserId, Problem> {
         permissions,
         token_generation: randomness.generation()?,
     };
-    match users::add(&service.store, &user, Status::Active).await? {
+    match users::add(&service.store, &user, Status::Active, None).await? {
         Added::Now => Ok(user.id),
         Added::IdTaken => Err(Problem::conflict("The generated ID is taken. Send the form again")),
-        Added::NameTaken => Err(name_taken()),
+        Added::NameTaken | Added::IdentityTaken => Err(name_taken()),
     }
 }
 

@@ -36,7 +36,9 @@ pub(crate) async fn sign_out(
 ) -> Result<Response, Problem> {
     let session = submitted(context, request).await?;
     let cookie = session.end(context).await?;
-    let mut response = hallpass_web::see_other(&sign_in::path(&session.base, "signed-out"));
+    let is_of_provider = session.browser_session().is_of_provider;
+    let done = if is_of_provider { sign_in::SIGNED_OUT_HERE } else { "signed-out" };
+    let mut response = hallpass_web::see_other(&sign_in::path(&session.base, done));
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }

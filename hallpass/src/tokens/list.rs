@@ -15,7 +15,7 @@ use crate::{
 const PAGE: usize = 500;
 
 /// The states of a token that has a record.
-const STATES: [&str; 8] = [
+const STATES: [&str; 9] = [
     "live",
     Reason::Expired.as_str(),
     Reason::Revoked.as_str(),
@@ -24,6 +24,7 @@ const STATES: [&str; 8] = [
     Reason::UserBlocked.as_str(),
     Reason::UserChanged.as_str(),
     Reason::UserRemoved.as_str(),
+    Reason::SignInRequired.as_str(),
 ];
 
 /// The options of `hallpass token list`.

@@ -11,7 +11,8 @@ use hallpass_runtime::entropy;
 use hallpass_service::users;
 use hallpass_store::{
     Failure, Store,
-    management::{Added, NewUser},
+    links::Identity,
+    management::{Added, NewLink, NewUser},
 };
 use hallpass_token::{User, UserId};
 use tokio::sync::Semaphore;
@@ -19,11 +20,13 @@ use zeroize::Zeroizing;
 
 use super::{
     lines::{self, Format, Password, Row, Wrong},
+    link,
     update::{Outcome, Updater},
 };
 use crate::{
     error::CommandError,
     interrupt::Interrupt,
+    pasted,
     stack::Stack,
     terminal::{self, Terminal},
 };
@@ -47,7 +50,8 @@ CSV columns, or members of the JSON object in each line; only the first two are 
   password       plain password of at least 8 characters, which is hashed; or
   password_hash  a hash of Argon2id, bcrypt ($2a$, $2b$, $2y$), scrypt ($scrypt$) or PBKDF2 ($pbkdf2-sha256$,
                  $pbkdf2-sha512$)
-A user with neither is an external user.
+  oidc_subject   subject (`sub`) with which the user signs in at the identity provider
+A user without a password is an external user.
 
 With --update, an attribute that a line does not have is left alone, and so is the password of a line without one.";
 
@@ -62,6 +66,9 @@ pub struct ImportArgs {
     /// Change existing users to what the file says; a change that invalidates tokens does so here
     #[arg(long)]
     update: bool,
+    /// Issuer of the identity provider of `oidc_subject` [default: that of the stack]
+    #[arg(long, value_name = "URL", value_parser = pasted::name)]
+    issuer: Option<String>,
     /// Check the file and the users, and write nothing; plain passwords are not compared
     #[arg(long)]
     dry_run: bool,
@@ -73,6 +80,8 @@ const AT_ONCE: usize = 16;
 const HASHING: &str = "hashing a password";
 
 const NAME_TAKEN: &str = "cannot be added: another user has the same name";
+
+const IDENTITY_TAKEN: &str = "cannot be linked: another user is linked to the same subject";
 
 const NEW_NAME_TAKEN: &str = "cannot be renamed: another user has the same name";
 
@@ -111,7 +120,7 @@ pub(super) async fn run(
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let format = format(args)?;
-    let (rows, wrong) = lines::read(&text(&args.file)?, format);
+    let (mut rows, wrong) = lines::read(&text(&args.file)?, format);
     if !wrong.is_empty() {
         print_errors(terminal, &args.file, &wrong)?;
         if terminal.is_json() {
@@ -124,6 +133,12 @@ pub(super) async fn run(
             "nothing was written; invalid lines: {}",
             wrong.len()
         )));
+    }
+    if rows.iter().any(|row| row.subject.is_some()) {
+        let issuer = link::issuer_of(stack, args.issuer.as_ref())?;
+        for row in &mut rows {
+            row.identity = row.subject.as_ref().map(|subject| Identity::new(&issuer, subject));
+        }
     }
     let is_kept = args.file != Path::new("-");
     if is_kept && rows.iter().any(|row| matches!(row.password, Password::Plain(_))) {
@@ -248,6 +263,8 @@ async fn update(
         Outcome::Present => Done::Present,
         Outcome::NameTaken => row.conflict(NEW_NAME_TAKEN),
         Outcome::Removed => row.conflict("was removed by another process in the meantime"),
+        Outcome::IdentityTaken => row.conflict(IDENTITY_TAKEN),
+        Outcome::Linked => row.conflict("is linked to another subject; unlink the user first"),
         Outcome::Unreadable => row.conflict("has permissions that cannot be read"),
     })
 }
@@ -312,7 +329,9 @@ fn is_same(row: &Row, user: &User) -> bool {
         (Password::Hash(hash), Some(present)) => hash == present,
         _ => false,
     };
+    let has_identity = row.identity.as_ref().is_none_or(|identity| identity.is_of(user));
     has_same_password
+        && has_identity
         && row.username == user.username
         && row.full_name == user.full_name
         && row.status == user.status
@@ -352,10 +371,13 @@ async fn add(
         permissions: row.permissions.clone(),
         token_generation: entropy::generation()?,
     };
-    Ok(match users::add(store, &user, row.status).await? {
+    let link = row.identity.as_ref();
+    let link = link.map(|identity| NewLink { identity, gives_permissions: false });
+    Ok(match users::add(store, &user, row.status, link).await? {
         Added::Now => Done::Added,
         Added::IdTaken => row.conflict("was added by another process in the meantime"),
         Added::NameTaken => row.conflict(NAME_TAKEN),
+        Added::IdentityTaken => row.conflict(IDENTITY_TAKEN),
     })
 }
 

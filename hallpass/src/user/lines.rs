@@ -5,14 +5,15 @@ use std::{collections::HashMap, fmt};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 use hallpass_password::{NameKey, password, strength, text};
+use hallpass_store::links::Identity;
 use hallpass_token::{Permission, Scope, Status, UserId, UserKind};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{usable_name, wrong_full_name};
+use super::{link, usable_name, wrong_full_name};
 
 /// The names of the CSV columns and JSON members.
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "user_id",
     "username",
     "full_name",
@@ -21,6 +22,7 @@ const COLUMNS: [&str; 8] = [
     "permissions",
     "password",
     "password_hash",
+    "oidc_subject",
 ];
 
 /// The format of the file.
@@ -43,6 +45,9 @@ pub(super) struct Row {
     pub(super) status: Status,
     pub(super) permissions: Scope,
     pub(super) password: Password,
+    pub(super) subject: Option<String>,
+    /// The identity of the subject, once the issuer is known.
+    pub(super) identity: Option<Identity>,
     pub(super) given: Given,
 }
 
@@ -83,6 +88,7 @@ struct Fields {
     permissions: Option<Vec<String>>,
     password: Option<String>,
     password_hash: Option<String>,
+    oidc_subject: Option<String>,
 }
 
 /// Parses the whole file, and returns its users and its errors.
@@ -93,7 +99,7 @@ pub(super) fn read(text: &str, format: Format) -> (Vec<Row>, Vec<Wrong>) {
         Format::Jsonl => json_lines(text),
     };
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
-    let (mut ids, mut names) = (HashMap::new(), HashMap::new());
+    let (mut ids, mut names, mut subjects) = (HashMap::new(), HashMap::new(), HashMap::new());
     for (line, fields) in lines {
         match fields.and_then(|fields| row(line, fields)) {
             Err(what) => wrong.push(Wrong { line, what }),
@@ -107,6 +113,13 @@ pub(super) fn read(text: &str, format: Format) -> (Vec<Row>, Vec<Wrong>) {
                     wrong.push(Wrong {
                         line,
                         what: format!("username: already used in line {first}"),
+                    });
+                } else if let Some(subject) = &row.subject
+                    && let Some(first) = subjects.insert(subject.clone(), line)
+                {
+                    wrong.push(Wrong {
+                        line,
+                        what: format!("oidc_subject: already used in line {first}"),
                     });
                 } else {
                     rows.push(row);
@@ -205,6 +218,7 @@ fn csv_fields(head: &[String], record: &StringRecord) -> Fields {
             "status" => fields.status = Some(value),
             "password" => fields.password = Some(value),
             "password_hash" => fields.password_hash = Some(value),
+            "oidc_subject" => fields.oidc_subject = Some(value),
             _ => {
                 fields.permissions =
                     Some(value.split(';').map(|name| name.trim().to_owned()).collect());
@@ -222,6 +236,9 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
     let key = usable_name(&username).map_err(|wrong| format!("username: {wrong}"))?;
     if let Some(wrong) = fields.full_name.as_deref().and_then(wrong_full_name) {
         return Err(format!("full_name: {wrong}"));
+    }
+    if let Some(subject) = &fields.oidc_subject {
+        link::check_subject(subject).map_err(|wrong| format!("oidc_subject: {wrong}"))?;
     }
     let given = Given {
         kind: fields.kind.is_some(),
@@ -266,6 +283,8 @@ fn row(line: u64, fields: Fields) -> Result<Row, String> {
         status,
         permissions,
         password,
+        subject: fields.oidc_subject,
+        identity: None,
         given,
     })
 }
@@ -284,6 +303,7 @@ impl Fields {
                 .permissions
                 .map(|names| names.iter().map(|name| text::trimmed(name).to_owned()).collect()),
             password: self.password,
+            oidc_subject: trim(self.oidc_subject),
             password_hash: self
                 .password_hash
                 .map(|hash| hallpass_token::secret::trimmed(&hash).to_owned()),

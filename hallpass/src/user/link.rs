@@ -40,6 +40,23 @@ const ISSUER: &str = "HALLPASS_OIDC_ISSUER";
 /// The longest subject (OpenID Connect Core 1.0 section 2).
 const MAX_SUBJECT: usize = 255;
 
+/// Checks the form of a subject.
+pub(super) fn check_subject(subject: &str) -> Result<(), &'static str> {
+    if (1..=MAX_SUBJECT).contains(&subject.len()) && !subject.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err("a subject has 1 to 255 characters and no control characters")
+    }
+}
+
+/// The issuer that was named, or that of the stack.
+pub(super) fn issuer_of(stack: &Stack, named: Option<&String>) -> Result<String, CommandError> {
+    let of_stack = || stack.lookup()(ISSUER).filter(|issuer| !issuer.is_empty());
+    named.cloned().or_else(of_stack).ok_or_else(|| {
+        CommandError::rejected("the stack has no identity provider; name its issuer with --issuer")
+    })
+}
+
 pub(super) async fn link(
     stack: &Stack,
     store: &Store,
@@ -47,14 +64,8 @@ pub(super) async fn link(
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let LinkArgs { name: Name { name }, subject, issuer } = args;
-    if !(1..=MAX_SUBJECT).contains(&subject.len()) || subject.chars().any(char::is_control) {
-        let form = "a subject has 1 to 255 characters and no control characters";
-        return Err(CommandError::rejected(form));
-    }
-    let of_stack = || stack.lookup()(ISSUER).filter(|issuer| !issuer.is_empty());
-    let issuer = issuer.clone().or_else(of_stack).ok_or_else(|| {
-        CommandError::rejected("the stack has no identity provider; name its issuer with --issuer")
-    })?;
+    check_subject(subject).map_err(CommandError::rejected)?;
+    let issuer = issuer_of(stack, issuer.as_ref())?;
     let user = find(store, name).await?;
     let shown = terminal::printable(&user.username);
     match users::link(store, &user.id, &Identity::new(&issuer, subject)).await? {

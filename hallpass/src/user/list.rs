@@ -106,7 +106,17 @@ fn status_of(listed: &Listed) -> &'static str {
 /// Prints one user.
 pub(super) fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> {
     let password = if user.password_hash().is_some() { "set" } else { "none" };
-    let identity = if user.oidc_identity().is_some() { "linked" } else { "none" };
+    let identity = match (user.oidc_identity(), user.sign_in_due_at()) {
+        (None, _) => "none".to_owned(),
+        (Some(_), None) => "linked".to_owned(),
+        (Some(_), Some(due)) => format!("linked; the next sign-in is due at {due}"),
+    };
+    let permissions = user.permissions.to_string();
+    let permissions = if user.has_permissions_of_provider() {
+        format!("{permissions} (named by the identity provider)")
+    } else {
+        permissions
+    };
     let rows = [
         ("id", user.id.to_string()),
         ("name", excerpt(&user.username)),
@@ -114,8 +124,8 @@ pub(super) fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> 
         ("kind", excerpt(user.kind())),
         ("status", status(user)),
         ("password", password.to_owned()),
-        ("identity", identity.to_owned()),
-        ("permissions", user.permissions.to_string()),
+        ("identity", identity),
+        ("permissions", permissions),
     ]
     .map(|(name, value)| [name.to_owned(), value]);
     Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view(user))?)

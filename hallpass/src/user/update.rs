@@ -4,7 +4,7 @@
 
 use hallpass_runtime::{Settings, entropy};
 use hallpass_service::{Revoker, users};
-use hallpass_store::{Store, changes::Change, management::Renamed, users::Written};
+use hallpass_store::{Store, changes::Change, links::Linked, management::Renamed, users::Written};
 use hallpass_token::{Permission, Status, User, user::attribute::PERMISSIONS};
 
 use super::lines::{Password, Row};
@@ -22,6 +22,10 @@ pub(super) enum Outcome {
     Updated,
     Present,
     NameTaken,
+    /// Another user is linked to the identity of the line.
+    IdentityTaken,
+    /// The user is linked to another identity.
+    Linked,
     Removed,
     /// The line has permissions, and those of the user cannot be read.
     Unreadable,
@@ -39,7 +43,7 @@ impl<'a> Updater<'a> {
 
     /// Returns whether a line differs from a user, plain passwords aside.
     pub(super) fn differs(row: &Row, user: &User) -> bool {
-        row.username != user.username || !changes(row, user).is_empty()
+        row.username != user.username || !changes(row, user).is_empty() || is_linked_now(row, user)
     }
 
     /// Changes a user. A new password hash is that of a plain password which is not the user's.
@@ -55,7 +59,7 @@ impl<'a> Updater<'a> {
         let is_renamed = row.username != user.username;
         let mut changes = changes(row, user);
         changes.extend(new_hash.map(Change::Password));
-        if !is_renamed && changes.is_empty() {
+        if !is_renamed && changes.is_empty() && !is_linked_now(row, user) {
             return Ok(Outcome::Present);
         }
         let Self { revoker, settings, .. } = self;
@@ -84,8 +88,20 @@ impl<'a> Updater<'a> {
                 return Ok(Outcome::Removed);
             }
         }
-        Ok(Outcome::Updated)
+        let identity = row.identity.as_ref().filter(|identity| !identity.is_of(user));
+        let Some(identity) = identity else { return Ok(Outcome::Updated) };
+        Ok(match users::link(self.store, &user.id, identity).await? {
+            Linked::Now => Outcome::Updated,
+            Linked::UnknownUser => Outcome::Removed,
+            Linked::ToAnother => Outcome::Linked,
+            Linked::TakenBy(_other) => Outcome::IdentityTaken,
+        })
     }
+}
+
+/// Whether a line links a user to an identity.
+fn is_linked_now(row: &Row, user: &User) -> bool {
+    row.identity.as_ref().is_some_and(|identity| !identity.is_of(user))
 }
 
 /// Returns the changes that make a user what a line says, without its name and a plain password. An

@@ -252,3 +252,41 @@ async fn an_update_changes_what_a_line_says_and_leaves_the_rest() {
     assert_eq!(dev.verdict(&admin).await, "allow");
     dev.stop("-TERM").await;
 }
+
+#[tokio::test]
+async fn users_are_linked_to_the_subjects_of_their_lines() {
+    let dev = Dev::fresh().await;
+    let import = async |text: &str, options: &[&str]| {
+        let file = dev.file("users.csv", text);
+        let file = ["user", "import", file.to_str().unwrap()];
+        dev.ran(&[&file[..], options].concat(), "").await
+    };
+    let issuer = "--issuer=https://id.example.com";
+    let one = "user_id,username,oidc_subject\n20,ada,a\n";
+    let without = import(one, &[]).await;
+    assert!(without.err.contains("name its issuer with --issuer"), "{without:?}");
+    let check = async |text: &str, options: &[&str], expected: &str, wrong: &str| {
+        let ran = import(text, &[&[issuer], options].concat()).await;
+        assert_eq!(ran.out.trim(), expected, "{ran:?}");
+        assert!(ran.err.contains(wrong), "{ran:?}");
+    };
+    check(one, &[], "added: 1, already present: 0, conflicts: 0", "").await;
+    let shown = dev.out(&["user", "show", "ada"], "").await;
+    assert!(shown.contains("identity     linked"), "{shown}");
+    check(one, &[], "added: 0, already present: 1, conflicts: 0", "").await;
+    let another = "user_id,username,oidc_subject\n21,bea,a\n";
+    let taken = "the user 21 cannot be linked: another user is linked to the same subject";
+    check(another, &[], "added: 0, already present: 0, conflicts: 1", taken).await;
+    let moved = "user_id,username,oidc_subject\n20,ada,b\n";
+    let linked = "the user 20 is linked to another subject; unlink the user first";
+    check(moved, &[], "added: 0, already present: 0, conflicts: 1", "different values").await;
+    let none = "added: 0, updated: 0, already present: 0, conflicts: 1";
+    check(moved, &["--update"], none, linked).await;
+    let existing = "user_id,username,oidc_subject\n1,my_username,c\n";
+    let updated = "added: 0, updated: 1, already present: 0, conflicts: 0";
+    check(existing, &["--update"], updated, "").await;
+    let present = "added: 0, updated: 0, already present: 1, conflicts: 0";
+    check(existing, &["--update"], present, "").await;
+    let twice = "user_id,username,oidc_subject\n30,x,s\n31,y,s\n";
+    check(twice, &[], "", "csv:3: oidc_subject: already used in line 2").await;
+}

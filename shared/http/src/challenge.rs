@@ -43,6 +43,7 @@ const fn sentence(reason: Reason) -> &'static str {
         Reason::UserBlocked => "The user of the access token is blocked",
         Reason::UserChanged => "The user changed since the access token was issued",
         Reason::UserRemoved => "The user of the access token was removed",
+        Reason::SignInRequired => "The user must sign in at the identity provider again",
     }
 }
 

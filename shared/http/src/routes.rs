@@ -117,6 +117,8 @@ routes! {
         SignIn: POST "/sign-in" Password,
         BeginSignInAtProvider: GET "/sign-in/oidc" Public,
         FinishSignInAtProvider: GET "/sign-in/oidc/callback" Public,
+        SignOutAtProvider: GET "/sign-in/oidc/sign-out" Public,
+        EndSessionsByProvider: POST "/sign-in/oidc/back-channel-logout" Public,
         IssueKeyOnPage: POST "/admin/users/{user_id}" Session,
         AddUserOnPage: POST "/admin/users/new" Session,
         ChangeUserOnPage: POST "/admin/users/{user_id}/profile" Session,

@@ -45,8 +45,16 @@ impl Https {
     ///
     /// # Errors
     /// Returns a [`Failure`] if there is no response in time, or if its status is not 200.
-    pub(crate) async fn get(&self, doing: &'static str, url: &str) -> Result<Vec<u8>, Failure> {
-        let request = Request::get(url).header(header::ACCEPT, "application/json");
+    pub(crate) async fn get(
+        &self,
+        doing: &'static str,
+        url: &str,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut request = Request::get(url).header(header::ACCEPT, "application/json");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         let response = self.send(doing, request, Vec::new()).await?;
         if response.status != StatusCode::OK {
             return Err(Failure::new(doing, format!("the status is {}", response.status.as_u16())));

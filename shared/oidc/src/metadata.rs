@@ -1,6 +1,6 @@
 //! The metadata of the provider (OpenID Connect Discovery 1.0 sections 3 and 4, RFC 8414).
 
-use http::Uri;
+use hallpass_runtime::settings::oidc::is_secure;
 use serde::Deserialize;
 
 /// What Hallpass needs to know about a provider.
@@ -10,6 +10,10 @@ pub(crate) struct Metadata {
     pub(crate) authorization_endpoint: String,
     pub(crate) token_endpoint: String,
     pub(crate) jwks_uri: String,
+    /// The endpoint for claims that are not in the ID token.
+    pub(crate) userinfo_endpoint: Option<String>,
+    /// The endpoint to sign out at the provider (OpenID Connect RP-Initiated Logout 1.0).
+    pub(crate) end_session_endpoint: Option<String>,
     /// Whether every response names the issuer (RFC 9207 section 3).
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
@@ -46,14 +50,17 @@ impl Metadata {
             return Err(MetadataError::Issuer);
         }
         let endpoints = [
-            ("authorization_endpoint", &metadata.authorization_endpoint),
-            ("token_endpoint", &metadata.token_endpoint),
-            ("jwks_uri", &metadata.jwks_uri),
+            ("authorization_endpoint", Some(&metadata.authorization_endpoint)),
+            ("token_endpoint", Some(&metadata.token_endpoint)),
+            ("jwks_uri", Some(&metadata.jwks_uri)),
+            ("userinfo_endpoint", metadata.userinfo_endpoint.as_ref()),
+            ("end_session_endpoint", metadata.end_session_endpoint.as_ref()),
         ];
-        if let Some((name, _)) = endpoints.into_iter().find(|(_, url)| !is_secure(url)) {
-            return Err(MetadataError::Endpoint(name));
+        let wrong = endpoints.into_iter().find(|(_, url)| url.is_some_and(|url| !is_secure(url)));
+        match wrong {
+            Some((name, _)) => Err(MetadataError::Endpoint(name)),
+            None => Ok(metadata),
         }
-        Ok(metadata)
     }
 
     /// Whether a response with this parameter `iss` can be the provider's (RFC 9207 section 2.4). A
@@ -71,17 +78,6 @@ impl Metadata {
             self.token_endpoint_auth_methods_supported.iter().any(|supported| supported == method)
         };
         has("client_secret_post") && !has("client_secret_basic")
-    }
-}
-
-/// Whether a URL is `https`, or `http` to this machine, where a provider for tests runs.
-pub(crate) fn is_secure(url: &str) -> bool {
-    let Ok(url) = url.parse::<Uri>() else { return false };
-    let is_local = matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match url.scheme_str() {
-        Some("https") => url.host().is_some_and(|host| !host.is_empty()),
-        Some("http") => is_local,
-        Some(_) | None => false,
     }
 }
 
@@ -117,7 +113,14 @@ mod tests {
         check("issuer", json!("https://evil.example.com"), Some(MetadataError::Issuer));
         check("issuer", json!(1), Some(MetadataError::Malformed));
         check("jwks_uri", json!(null), Some(MetadataError::Malformed));
-        for name in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
+        check("userinfo_endpoint", json!(null), None);
+        for name in [
+            "authorization_endpoint",
+            "token_endpoint",
+            "jwks_uri",
+            "userinfo_endpoint",
+            "end_session_endpoint",
+        ] {
             for url in ["http://id.example.com/x", "", "/auth", "javascript:1", "ftp://localhost/"]
             {
                 check(name, json!(url), Some(MetadataError::Endpoint(name)));

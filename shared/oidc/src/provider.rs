@@ -3,20 +3,26 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use form_urlencoded::Serializer;
 use hallpass_runtime::settings::oidc::Oidc;
-use hallpass_store::{Failure, client_secret::ClientSecret, connect::Trust, links::Identity};
+use hallpass_store::{
+    Failure, client_secret::ClientSecret, connect::Trust, links::Identity,
+    sessions::ProviderSession,
+};
 use hallpass_token::{Text, Timestamp};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::{
-    Flow,
-    https::{self, Https},
-    id_token::{self, Expected, IdTokenError},
+    Claims, Flow,
+    https::Https,
+    id_token::{self, Expected},
     jwks::Keys,
+    jws::{self, Parties, TokenError},
+    logout,
     metadata::Metadata,
+    token_endpoint::{self, REDEEMING},
 };
 
 /// The identity provider of this deployment.
@@ -48,6 +54,21 @@ pub struct SignedIn {
     /// The subject, by which an administrator links the identity to a user. It is not secret, and can
     /// have any characters.
     pub subject: String,
+    /// The session at the provider.
+    pub session: ProviderSession,
+    /// What the provider says about the user.
+    pub claims: Claims,
+}
+
+/// A user whose sessions the provider ends.
+#[derive(Clone, Debug)]
+pub struct SignedOut {
+    /// The user's identity.
+    pub identity: Identity,
+    /// The session at the provider; all of them without it.
+    pub session: Option<ProviderSession>,
+    /// The time of the sign-out. It does not end a later session.
+    pub at: Timestamp,
 }
 
 /// Why a sign-in did not succeed.
@@ -89,18 +110,19 @@ struct Tokens {
     id_token: String,
 }
 
-#[derive(Deserialize)]
-struct TokenError {
-    error: String,
-}
-
 /// How long the documents are used. A key that is unknown is looked up at once.
 const REFRESH: Duration = Duration::from_secs(3_600);
 
 const DISCOVERING: &str = "reading the metadata of the identity provider";
 const FETCHING_KEYS: &str = "reading the keys of the identity provider";
-const REDEEMING: &str = "redeeming the code of the identity provider";
 const CHECKING: &str = "checking the ID token of the identity provider";
+const READING_CLAIMS: &str = "reading what the identity provider says about the user";
+
+/// How often keys are looked up for a logout token, which anyone can send.
+const KEYS_FOR_LOGOUT: Duration = Duration::from_secs(60);
+
+/// The claim that is the name of a new user.
+const USERNAME: &str = "preferred_username";
 
 impl Provider {
     /// Creates the provider of these settings. It is called at the first sign-in, so that it can be
@@ -123,6 +145,11 @@ impl Provider {
         self.fetch(now).await.map(drop)
     }
 
+    /// Returns the settings of the provider.
+    pub const fn settings(&self) -> &Oidc {
+        &self.settings
+    }
+
     /// Returns the URL to which the browser is sent to sign in (OpenID Connect Core 1.0 section
     /// 3.1.2.1).
     ///
@@ -140,10 +167,47 @@ impl Provider {
             .append_pair("code_challenge", &flow.challenge())
             .append_pair("code_challenge_method", "S256")
             .finish();
-        // The endpoint can have a query of its own (RFC 6749 section 3.1).
-        let endpoint = &metadata.authorization_endpoint;
-        let separator = if endpoint.contains('?') { '&' } else { '?' };
-        Ok(format!("{endpoint}{separator}{query}"))
+        Ok(with_query(&metadata.authorization_endpoint, &query))
+    }
+
+    /// Returns the URL to which the browser is sent to sign out at the provider (OpenID Connect
+    /// RP-Initiated Logout 1.0 section 2), or `None` if the provider has none. Hallpass does not keep
+    /// ID tokens, so that the provider may ask the user to confirm.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if the provider cannot be reached or its metadata cannot be used.
+    pub async fn end_session_url(&self, now: Timestamp) -> Result<Option<String>, Failure> {
+        let metadata = self.documents(now).await?.metadata;
+        let query = Serializer::new(String::new())
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("post_logout_redirect_uri", &self.settings.sign_in_page())
+            .finish();
+        Ok(metadata.end_session_endpoint.as_ref().map(|endpoint| with_query(endpoint, &query)))
+    }
+
+    /// Checks a logout token of the provider. Returns `None` if it is none.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if the provider cannot be reached or its metadata cannot be used.
+    pub async fn signed_out(
+        &self,
+        token: &Text,
+        now: Timestamp,
+    ) -> Result<Option<SignedOut>, Failure> {
+        let documents = self.documents(now).await?;
+        let parties = self.parties(now);
+        let mut verified = logout::verify(token.expose_secret(), &documents.keys, parties);
+        if verified == Err(TokenError::UnknownKey)
+            && documents.at.after(KEYS_FOR_LOGOUT).has_passed(now)
+        {
+            let documents = self.fetch(now).await?;
+            verified = logout::verify(token.expose_secret(), &documents.keys, parties);
+        }
+        Ok(verified.ok().map(|logout| SignedOut {
+            identity: Identity::new(&self.settings.issuer, &logout.subject),
+            session: logout.sid.as_deref().map(|sid| ProviderSession::new(Some(sid))),
+            at: logout.issued_at,
+        }))
     }
 
     /// Returns the identity of the user who has signed in. The caller has checked that the response
@@ -168,15 +232,13 @@ impl Provider {
         let tokens = self.redeem(&documents.metadata, flow, code).await?;
         let (nonce, access_token) = (flow.nonce(), Text::new(tokens.access_token));
         let expected = Expected {
-            issuer: &self.settings.issuer,
-            client_id: &self.settings.client_id,
+            parties: self.parties(now),
             nonce: &nonce,
             access_token: access_token.expose_secret(),
-            now,
         };
         let id_token = Text::new(tokens.id_token);
         let mut verified = id_token::verify(id_token.expose_secret(), &documents.keys, expected);
-        if verified == Err(IdTokenError::UnknownKey) {
+        if verified == Err(TokenError::UnknownKey) {
             // The provider has published new keys since.
             let documents = self.fetch(now).await?;
             verified = id_token::verify(id_token.expose_secret(), &documents.keys, expected);
@@ -184,12 +246,57 @@ impl Provider {
         let claims = match verified {
             Ok(claims) => claims,
             // The code is of another sign-in, which someone else began.
-            Err(IdTokenError::Nonce) => return Err(Error::Stale),
+            Err(TokenError::Nonce) => return Err(Error::Stale),
             Err(wrong) => return Err(Failure::new(CHECKING, wrong).into()),
         };
-        let subject = claims.get("sub").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let identity = Identity::new(&self.settings.issuer, subject);
-        Ok(SignedIn { identity, subject: subject.to_owned() })
+        let subject = jws::text(&claims, "sub").unwrap_or_default().to_owned();
+        let session = ProviderSession::new(jws::text(&claims, "sid"));
+        let identity = Identity::new(&self.settings.issuer, &subject);
+        let claims = self.all_claims(&documents.metadata, claims, &subject, &access_token).await?;
+        Ok(SignedIn { identity, subject, session, claims })
+    }
+
+    /// Returns the claims of the ID token, and those of the `UserInfo` endpoint (OpenID Connect Core
+    /// 1.0 section 5.3) if one that is needed is not among the first.
+    async fn all_claims(
+        &self,
+        metadata: &Metadata,
+        claims: Map<String, Value>,
+        subject: &str,
+        access_token: &Text,
+    ) -> Result<Claims, Failure> {
+        let mut claims = Claims::new(claims);
+        let Oidc { link_by, permissions, provisions, .. } = &self.settings;
+        let permissions = permissions.as_ref().map(|permissions| permissions.claim.as_str());
+        let username = provisions.then_some(USERNAME);
+        let mut wanted = link_by.as_deref().into_iter().chain(permissions).chain(username);
+        if let Some(url) = &metadata.userinfo_endpoint
+            && wanted.any(|name| !claims.has(name))
+        {
+            let mut bearer =
+                HeaderValue::try_from(format!("Bearer {}", access_token.expose_secret()))
+                    .map_err(|_| Failure::new(READING_CLAIMS, "the access token is malformed"))?;
+            bearer.set_sensitive(true);
+            let body = self.https.get(READING_CLAIMS, url, Some(bearer)).await?;
+            let more: Map<String, Value> = serde_json::from_slice(&body)
+                .map_err(|_| Failure::new(READING_CLAIMS, "the response is not a JSON object"))?;
+            // The response can be of another user (section 5.3.2).
+            if jws::text(&more, "sub") != Some(subject) {
+                return Err(Failure::new(READING_CLAIMS, "the response is about another user"));
+            }
+            claims.add(more);
+        }
+        if permissions.is_some_and(|name| claims.is_elsewhere(name)) {
+            let wrong =
+                "the claim of HALLPASS_OIDC_PERMISSIONS has too many values for an ID token";
+            return Err(Failure::new(READING_CLAIMS, wrong));
+        }
+        Ok(claims)
+    }
+
+    const fn parties(&self, now: Timestamp) -> Parties<'_> {
+        let Oidc { issuer, client_id, .. } = &self.settings;
+        Parties { issuer: issuer.as_str(), client_id: client_id.as_str(), now }
     }
 
     /// Exchanges the code for tokens (OpenID Connect Core 1.0 section 3.1.3).
@@ -201,15 +308,16 @@ impl Provider {
         let in_body = secret.as_ref().filter(|_| metadata.wants_secret_in_body());
         let in_header = secret.as_ref().filter(|_| !metadata.wants_secret_in_body());
         let form = self.code_form(flow, code, in_body);
-        let authorization =
-            in_header.map(|secret| basic(&self.settings.client_id, secret)).transpose()?;
+        let authorization = in_header
+            .map(|secret| token_endpoint::basic(&self.settings.client_id, secret))
+            .transpose()?;
         let url = &metadata.token_endpoint;
         let response = self.https.post(REDEEMING, url, authorization, form).await?;
         if response.status == StatusCode::OK {
             let malformed = |_| Failure::new(REDEEMING, "the response is not that of a sign-in");
             return Ok(serde_json::from_slice(&response.body).map_err(malformed)?);
         }
-        Err(refusal(&response))
+        Err(token_endpoint::refusal(&response))
     }
 
     fn code_form(&self, flow: &Flow, code: &Text, secret: Option<&Text>) -> String {
@@ -236,10 +344,10 @@ impl Provider {
 
     async fn fetch(&self, now: Timestamp) -> Result<Documents, Failure> {
         let issuer = &self.settings.issuer;
-        let metadata = self.https.get(DISCOVERING, &Metadata::url(issuer)).await?;
+        let metadata = self.https.get(DISCOVERING, &Metadata::url(issuer), None).await?;
         let metadata =
             Metadata::parse(&metadata, issuer).map_err(|wrong| Failure::new(DISCOVERING, wrong))?;
-        let keys = self.https.get(FETCHING_KEYS, &metadata.jwks_uri).await?;
+        let keys = self.https.get(FETCHING_KEYS, &metadata.jwks_uri, None).await?;
         let keys = Keys::parse(&keys)
             .ok_or_else(|| Failure::new(FETCHING_KEYS, "the response is not a JWK set"))?;
         let documents = Documents { metadata: Arc::new(metadata), keys: Arc::new(keys), at: now };
@@ -258,30 +366,8 @@ impl Declined {
     }
 }
 
-/// `client_secret_basic`: both parts are form-encoded before they are joined (RFC 6749 section
-/// 2.3.1).
-fn basic(client_id: &str, secret: &Text) -> Result<HeaderValue, Failure> {
-    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = Text::new([encoded(client_id), encoded(secret.expose_secret())].join(":"));
-    let value = Text::new(BASE64_STANDARD.encode(pair.expose_secret()));
-    let mut value = HeaderValue::try_from(format!("Basic {}", value.expose_secret()))
-        .map_err(|_| Failure::new(REDEEMING, "the client secret cannot be sent"))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// Converts the error of the token endpoint (RFC 6749 section 5.2). A code that is not valid was used
-/// before or is of another sign-in; all else is wrong with the provider or the settings.
-fn refusal(response: &https::Response) -> Error {
-    let error = serde_json::from_slice::<TokenError>(&response.body).ok();
-    let known =
-        ["invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type"];
-    match error.as_ref().map(|error| error.error.as_str()) {
-        Some("invalid_grant") => Error::Stale,
-        Some(code) if known.contains(&code) => Failure::new(REDEEMING, code.to_owned()).into(),
-        Some(_) | None => {
-            let status = response.status.as_u16();
-            Failure::new(REDEEMING, format!("the status is {status}")).into()
-        }
-    }
+/// Adds a query to an endpoint, which can have one of its own (RFC 6749 section 3.1).
+fn with_query(endpoint: &str, query: &str) -> String {
+    let separator = if endpoint.contains('?') { '&' } else { '?' };
+    format!("{endpoint}{separator}{query}")
 }

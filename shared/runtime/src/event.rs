@@ -47,6 +47,8 @@ pub enum Event<'a> {
     PermissionAdded(&'a UserId),
     /// A user lost a permission.
     PermissionRemoved(&'a UserId),
+    /// The identity provider named other permissions for a user.
+    PermissionsReconciled(&'a UserId),
     /// A signing key was added to the keyring.
     SigningKeyAdded(&'a str),
     /// A signing key was removed from the keyring.
@@ -93,6 +95,7 @@ impl Event<'_> {
             Self::PasswordChanged(_) => "password_changed",
             Self::PermissionAdded(_) => "permission_added",
             Self::PermissionRemoved(_) => "permission_removed",
+            Self::PermissionsReconciled(_) => "permissions_reconciled",
             Self::SigningKeyAdded(_) => "signing_key_added",
             Self::SigningKeyRetired(_) => "signing_key_retired",
             Self::SignedIn(_) => "signed_in",
@@ -134,6 +137,7 @@ impl Event<'_> {
             | Self::PasswordChanged(user)
             | Self::PermissionAdded(user)
             | Self::PermissionRemoved(user)
+            | Self::PermissionsReconciled(user)
             | Self::SignedOut(user) => {
                 tracing::info!(target: TARGET, { count, user.id = %user }, "{count}");
             }

@@ -123,8 +123,7 @@ impl Settings {
         })?;
         Ok(Self {
             issuer,
-            admin_permission: permission(lookup, "HALLPASS_ADMIN_PERMISSION")?
-                .unwrap_or_else(|| "ROLE_ADMIN".to_owned()),
+            admin_permission: admin_permission(lookup)?,
             tokens_permission: permission(lookup, "HALLPASS_TOKENS_PERMISSION")?
                 .unwrap_or_else(|| "tokens".to_owned()),
             lifetime: lifetime(lookup, "HALLPASS_LIFETIME")?.unwrap_or(MONTH),
@@ -228,6 +227,12 @@ pub fn text(lookup: Lookup<'_>, name: &str) -> Option<String> {
 /// When it is not.
 pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, ConfigError> {
     text(lookup, name).ok_or_else(|| ConfigError::new(name, "it is not set"))
+}
+
+/// `HALLPASS_ADMIN_PERMISSION`.
+fn admin_permission(lookup: Lookup<'_>) -> Result<String, ConfigError> {
+    let named = permission(lookup, "HALLPASS_ADMIN_PERMISSION")?;
+    Ok(named.unwrap_or_else(|| "ROLE_ADMIN".to_owned()))
 }
 
 /// What new tokens of each format are bound to: signed, developer, JWT.

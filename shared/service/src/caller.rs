@@ -76,8 +76,14 @@ impl Caller {
         Ok(Self::LogIn { user: Box::new(user), at: now })
     }
 
-    /// Returns the caller if it holds `HALLPASS_GENERATE_PERMISSION`, and 403 otherwise.
+    /// Returns the caller if it holds `HALLPASS_GENERATE_PERMISSION`, and 403 otherwise, and for a
+    /// user who must sign in at the identity provider first.
     pub fn permitted(self, service: &Service) -> Result<Self, Problem> {
+        if let Self::LogIn { user, at } = &self
+            && user.value.is_sign_in_due(*at)
+        {
+            return Err(Problem::not_signed_in("Sign in at the identity provider first"));
+        }
         let permission = service.settings.generate_permission.as_deref();
         if permission.is_some_and(|name| !self.scope().holds(name)) {
             return Err(Problem::not_permitted());

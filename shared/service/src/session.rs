@@ -12,6 +12,8 @@ pub struct BrowserSession {
     pub user: User,
     /// When the user signed in.
     pub started_at: Timestamp,
+    /// Whether the user signed in at the identity provider.
+    pub is_of_provider: bool,
     digest: Digest,
 }
 
@@ -32,8 +34,11 @@ impl BrowserSession {
             return Ok(None);
         };
         let user = service.store.user(user_id).await?;
-        let user = user.filter(|user| user.status == Status::Active && session.is_of(user));
-        Ok(user.map(|user| Self { user, started_at: session.started_at, digest }))
+        let user = user.filter(|user| {
+            user.status == Status::Active && session.is_of(user) && !user.is_sign_in_due(now)
+        });
+        let is_of_provider = session.provider_session.is_some();
+        Ok(user.map(|user| Self { user, started_at: session.started_at, is_of_provider, digest }))
     }
 
     /// Reads the session and its user again, because they may have changed meanwhile.

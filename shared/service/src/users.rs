@@ -1,12 +1,13 @@
 //! Changes users: blocks them, and what the command and the pages can do for an application without
 //! user management.
 
+use hallpass_password::NameKey;
 use hallpass_runtime::{Event, Settings};
 use hallpass_store::{
     Failure, Store,
     changes::Change,
-    links::{Identity, Linked, Unlinked},
-    management::{Added, NewUser, Renamed},
+    links::{Identity, Linked, Recorded, SignIn, Unlinked},
+    management::{Added, NewLink, NewUser, Renamed},
     users::Written,
 };
 use hallpass_token::{
@@ -14,7 +15,7 @@ use hallpass_token::{
     user::attribute::{FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, USERNAME},
 };
 
-use crate::revocation::Revoker;
+use crate::{Service, revocation::Revoker};
 
 /// The maximum length of a full name, in characters.
 pub const MAX_FULL_NAME_LENGTH: usize = 256;
@@ -72,12 +73,17 @@ pub async fn rename(
     Ok(renamed)
 }
 
-/// Adds a user, active or blocked.
+/// Adds a user, active or blocked, and links the user to an identity if one is given.
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written.
-pub async fn add(store: &Store, user: &NewUser, status: Status) -> Result<Added, Failure> {
-    let added = store.import_user(user, status).await?;
+pub async fn add(
+    store: &Store,
+    user: &NewUser,
+    status: Status,
+    link: Option<NewLink<'_>>,
+) -> Result<Added, Failure> {
+    let added = store.import_user(user, status, link).await?;
     if added == Added::Now {
         Event::UserAdded(&user.id).log();
     }
@@ -94,6 +100,57 @@ pub async fn link(store: &Store, id: &UserId, identity: &Identity) -> Result<Lin
         Event::UserLinked(id).log();
     }
     Ok(linked)
+}
+
+/// Links the user of this name to an identity, at the first sign-in. An administrator, an
+/// application, a blocked user and one who has a password or another link are never taken over.
+/// Returns `None` if no user is linked.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written.
+pub async fn link_by_name(
+    service: &Service,
+    name: &str,
+    identity: &Identity,
+) -> Result<Option<UserId>, Failure> {
+    let key = NameKey::new(name);
+    if !key.is_usable() {
+        return Ok(None);
+    }
+    let [id] = service.store.ids_by_name(&key).await?[..] else { return Ok(None) };
+    let may = |user: &User| {
+        user.status == Status::Active
+            && !user.is_app()
+            && !service.is_administrator(&user.permissions)
+            && NameKey::new(&user.username) == key
+    };
+    let is_linked = service.store.link_unclaimed(&id, identity, may).await?;
+    if is_linked {
+        Event::UserLinked(&id).log();
+    }
+    Ok(is_linked.then_some(id))
+}
+
+/// Records a sign-in at the identity provider: when the next one is due, and the permissions of a
+/// user who has those that the provider names. A change of these invalidates the user's tokens as any
+/// change of permissions does. `fresh` replaces a `token_generation` that cannot be raised.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room.
+pub async fn record_sign_in(
+    revoker: &Revoker<'_>,
+    settings: &Settings,
+    id: &UserId,
+    sign_in: SignIn<'_>,
+    fresh: u32,
+) -> Result<Recorded, Failure> {
+    let invalidate = invalidates(settings, PERMISSIONS).then(|| revoker.invalidate(fresh));
+    let sign_in = SignIn { invalidate, ..sign_in };
+    let recorded = revoker.store.record_sign_in(id, &sign_in).await?;
+    if recorded == Recorded::Reconciled {
+        Event::PermissionsReconciled(id).log();
+    }
+    Ok(recorded)
 }
 
 /// Unlinks a user, and invalidates the user's tokens and sessions. `fresh` replaces a

@@ -1,23 +1,18 @@
 //! User management, for applications that have none: `hallpass user`.
 
-use std::fmt;
-
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem, Update,
+    Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use hallpass_password::NameKey;
 use hallpass_token::{
-    Scope, Status, User, UserId, UserKind,
-    user::attribute::{
-        FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID, USERNAME,
-        USERNAME_KEY,
-    },
+    Status, User, UserId,
+    user::attribute::{USER_ID, USERNAME, USERNAME_KEY},
 };
 
 use crate::{
     Failure, Store,
-    changes::{Edit, TRIES, WAIT, full},
+    changes::{TRIES, WAIT, full},
+    edit::Edit,
     item,
     item::Item,
     marking::Invalidate,
@@ -26,24 +21,7 @@ use crate::{
     verify::pause,
 };
 
-/// A user to add.
-pub struct NewUser {
-    /// The user ID.
-    pub id: UserId,
-    /// The name that the user logs in with.
-    pub username: String,
-    /// The display name.
-    pub full_name: Option<String>,
-    /// Whether the account is a person's or an application's.
-    pub kind: UserKind,
-    /// The PHC string of the password's hash. An external user has none.
-    pub password_hash: Option<String>,
-    /// The permissions.
-    pub permissions: Scope,
-    /// The first `token_generation`. It is random, so that reusing the ID of a deleted user revives
-    /// no tokens.
-    pub token_generation: u32,
-}
+pub use crate::new_user::{NewLink, NewUser};
 
 /// The outcome of adding a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +32,8 @@ pub enum Added {
     IdTaken,
     /// Another user has the name; nothing changed.
     NameTaken,
+    /// Another user is linked to the identity; nothing changed.
+    IdentityTaken,
 }
 
 /// The outcome of renaming a user.
@@ -89,15 +69,21 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn add_user(&self, user: &NewUser) -> Result<Added, Failure> {
-        self.import_user(user, Status::Active).await
+        self.import_user(user, Status::Active, None).await
     }
 
-    /// Adds a user from another system, who can be blocked.
+    /// Adds a user from another system, who can be blocked, and can be linked to an identity in the
+    /// same transaction.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
-    pub async fn import_user(&self, user: &NewUser, status: Status) -> Result<Added, Failure> {
-        let (key, item) = (NameKey::new(&user.username), user.item(status));
+    pub async fn import_user(
+        &self,
+        user: &NewUser,
+        status: Status,
+        link: Option<NewLink<'_>>,
+    ) -> Result<Added, Failure> {
+        let (key, item) = (NameKey::new(&user.username), user.item(status, link));
         for tries in 1..=TRIES {
             let seen = match self.claim(&key, Some(&user.id)).await? {
                 Claim::Taken => return self.added_before(user, &item).await,
@@ -114,7 +100,13 @@ impl Store {
                 .build()
                 .map_err(|error| Failure::new(ADDING, error))?;
             let put = TransactWriteItem::builder().put(put).build();
-            let writes = vec![put, self.mark_name(&key, &user.id, seen.as_deref())?];
+            let mut writes = vec![put, self.mark_name(&key, &user.id, seen.as_deref())?];
+            if let Some(link) = link {
+                match self.mark_identity(link.identity, &user.id).await? {
+                    Ok(mark) => writes.push(mark),
+                    Err(_other) => return Ok(Added::IdentityTaken),
+                }
+            }
             let Err(error) =
                 self.client.transact_write_items().set_transact_items(Some(writes)).send().await
             else {
@@ -149,7 +141,7 @@ impl Store {
             .client
             .put_item()
             .table_name(&self.tables.users)
-            .set_item(Some(user.item(Status::Active)));
+            .set_item(Some(user.item(Status::Active, None)));
         let call = call.condition_expression("attribute_not_exists(#user)");
         call.expression_attribute_names("#user", USER_ID)
             .send()
@@ -359,29 +351,5 @@ impl Listed {
             Self::User(user) => Some(user),
             Self::Unreadable(_) => None,
         }
-    }
-}
-
-impl NewUser {
-    fn item(&self, status: Status) -> Item {
-        let names: Vec<String> = self.permissions.names().map(str::to_owned).collect();
-        let attributes = [
-            (USER_ID, Some(item::text(self.id.as_str()))),
-            (USERNAME, Some(item::text(&self.username))),
-            (USERNAME_KEY, Some(item::text(NameKey::new(&self.username).as_str()))),
-            (FULL_NAME, self.full_name.as_ref().map(item::text)),
-            (KIND, Some(item::text(self.kind.as_str()))),
-            (PASSWORD_HASH, self.password_hash.as_ref().map(item::text)),
-            (STATUS, Some(item::text(status.as_str()))),
-            (PERMISSIONS, (!names.is_empty()).then_some(AttributeValue::Ss(names))),
-            (TOKEN_GENERATION, Some(AttributeValue::N(self.token_generation.to_string()))),
-        ];
-        attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-    }
-}
-
-impl fmt::Debug for NewUser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewUser").field("id", &self.id).finish_non_exhaustive()
     }
 }

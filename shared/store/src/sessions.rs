@@ -16,7 +16,7 @@ use crate::{
     sweep::Place,
 };
 
-/// A session of a user who logged in with a password.
+/// A session of a user who signed in with a password or at the identity provider.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The user.
@@ -29,7 +29,14 @@ pub struct Session {
     pub started_at: Timestamp,
     /// The expiry.
     pub expires_at: Timestamp,
+    /// The session at the identity provider, if the user signed in there.
+    pub provider_session: Option<ProviderSession>,
 }
+
+/// A session at the identity provider, by a digest of the claim `sid` (OpenID Connect Back-Channel
+/// Logout 1.0 section 2.1). A provider that names no session has one for each user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderSession(String);
 
 /// The prefix of the sort keys of sessions and log-in flows.
 const SESSIONS: &str = "#session#";
@@ -42,6 +49,15 @@ const LONG_AGO: Duration = Duration::from_secs(24 * 60 * 60);
 
 const STARTED_AT: &str = "started_at";
 
+const PROVIDER_SESSION: &str = "provider_session";
+
+impl ProviderSession {
+    /// Returns the session with this ID, if the provider names one.
+    pub fn new(sid: Option<&str>) -> Self {
+        Self(sid.map(|sid| Digest::of(sid.as_bytes()).text()).unwrap_or_default())
+    }
+}
+
 impl Session {
     /// Creates a session of this user. A change of any attribute in `binding` invalidates it.
     pub fn of(user: &User, binding: Binding, started_at: Timestamp, expires_at: Timestamp) -> Self {
@@ -51,6 +67,7 @@ impl Session {
             binding,
             started_at,
             expires_at,
+            provider_session: None,
         }
     }
 
@@ -76,6 +93,9 @@ impl Session {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
+        if let Some(ProviderSession(digest)) = &self.provider_session {
+            item.insert(PROVIDER_SESSION.to_owned(), item::text(digest));
+        }
         item
     }
 
@@ -86,6 +106,7 @@ impl Session {
             binding: item::binding(item)?,
             started_at: item::instant(item, STARTED_AT)?.ok_or(Corrupt(STARTED_AT))?,
             expires_at: item::instant(item, item::PURGE_AT)?.ok_or(Corrupt(item::PURGE_AT))?,
+            provider_session: item::optional(item, PROVIDER_SESSION)?.map(ProviderSession),
         })
     }
 }
@@ -136,6 +157,30 @@ impl Store {
             self.end(&place, now).await?;
         }
         Ok(())
+    }
+
+    /// Closes the browser sessions of a user that began at the identity provider by this time: those
+    /// of one session there, or all. Returns their number.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written.
+    pub async fn end_provider_sessions(
+        &self,
+        user_id: &UserId,
+        of: Option<&ProviderSession>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize, Failure> {
+        let mut ended = 0_usize;
+        for (place, session) in self.sessions_of(user_id).await? {
+            let is_of = session.provider_session.as_ref().is_some_and(|its| {
+                session.started_at <= until && of.is_none_or(|named| named == its)
+            });
+            if is_of && self.end(&place, now).await? {
+                ended = ended.saturating_add(1);
+            }
+        }
+        Ok(ended)
     }
 
     async fn end(&self, place: &Place, now: Timestamp) -> Result<bool, Failure> {

@@ -109,7 +109,7 @@ pub fn readmit(record: Record, user: Option<User>, now: Timestamp) -> Result<Adm
 pub enum State {
     /// The token is accepted.
     Live,
-    /// The token is rejected until it is enabled, or until its user is unblocked.
+    /// The token is rejected until it is enabled, or until its user is unblocked or signs in.
     Suspended(Reason),
     /// The token is rejected for good.
     Ended(Reason),
@@ -122,6 +122,9 @@ pub fn state(record: &Record, user: Option<&User>, now: Timestamp) -> State {
     }
     if user.is_some_and(|user| user.status == Status::Blocked) {
         return State::Suspended(Reason::UserBlocked);
+    }
+    if user.is_some_and(|user| user.is_sign_in_due(now)) {
+        return State::Suspended(Reason::SignInRequired);
     }
     record.disabled_at.map_or(State::Live, |_| State::Suspended(Reason::Disabled))
 }

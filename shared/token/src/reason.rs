@@ -25,11 +25,13 @@ pub enum Reason {
     UserChanged,
     /// The token's user was deleted.
     UserRemoved,
+    /// The token's user must sign in at the identity provider again.
+    SignInRequired,
 }
 
 impl Reason {
     /// Every reason, in order of precedence.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::Forged,
         Self::Expired,
@@ -39,6 +41,7 @@ impl Reason {
         Self::UserRemoved,
         Self::UserBlocked,
         Self::UserChanged,
+        Self::SignInRequired,
         Self::Disabled,
     ];
 
@@ -55,6 +58,7 @@ impl Reason {
             Self::UserBlocked => "user_blocked",
             Self::UserChanged => "user_changed",
             Self::UserRemoved => "user_removed",
+            Self::SignInRequired => "sign_in_required",
         }
     }
 

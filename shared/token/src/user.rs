@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{id::UserId, scope::Scope};
+use crate::{id::UserId, scope::Scope, timestamp::Timestamp};
 
 /// The attributes of a user that Hallpass knows.
 pub mod attribute {
@@ -27,6 +27,10 @@ pub mod attribute {
     pub const TOKEN_GENERATION: &str = "token_generation";
     /// The digest of the identity at the identity provider with which the user signs in.
     pub const OIDC_IDENTITY: &str = "oidc_identity";
+    /// A number, in Unix seconds: when the user's next sign-in at the identity provider is due.
+    pub const SIGN_IN_DUE_AT: &str = "sign_in_due_at";
+    /// `oidc` if the permissions are those that the identity provider names at each sign-in.
+    pub const PERMISSIONS_FROM: &str = "permissions_from";
 }
 
 /// The key of the item is not a [`UserId`], so that the user cannot have tokens.
@@ -119,6 +123,9 @@ pub enum Value {
     Map(BTreeMap<String, Value>),
 }
 
+/// The value of [`attribute::PERMISSIONS_FROM`] for the identity provider.
+pub const PERMISSIONS_FROM_OIDC: &str = "oidc";
+
 /// The maximum length of a displayed name, in characters. An application can write a name of 400
 /// KB.
 const MAX_DISPLAY_NAME: usize = 256;
@@ -149,9 +156,11 @@ impl User {
         let full_name = text(attribute::FULL_NAME).map(str::to_owned);
         let is_active = text(attribute::STATUS) == Some(Status::Active.as_str());
         let _ = (text(attribute::KIND), text(attribute::PASSWORD_HASH));
-        let generation = attributes.get(attribute::TOKEN_GENERATION);
-        if !generation.is_none_or(|value| value.is_empty() || matches!(value, Value::Number(_))) {
-            unreadable.push(attribute::TOKEN_GENERATION);
+        for name in [attribute::TOKEN_GENERATION, attribute::SIGN_IN_DUE_AT] {
+            let value = attributes.get(name);
+            if !value.is_none_or(|value| value.is_empty() || matches!(value, Value::Number(_))) {
+                unreadable.push(name);
+            }
         }
         let permissions = attributes
             .get(attribute::PERMISSIONS)
@@ -175,6 +184,29 @@ impl User {
     /// is linked to one.
     pub fn oidc_identity(&self) -> Option<&str> {
         self.text(attribute::OIDC_IDENTITY)
+    }
+
+    /// Whether the permissions are those that the identity provider names at each sign-in.
+    pub fn has_permissions_of_provider(&self) -> bool {
+        self.text(attribute::PERMISSIONS_FROM) == Some(PERMISSIONS_FROM_OIDC)
+    }
+
+    /// When the next sign-in at the identity provider is due, if that can be read.
+    pub fn sign_in_due_at(&self) -> Option<Timestamp> {
+        match self.attributes.get(attribute::SIGN_IN_DUE_AT) {
+            Some(Value::Number(seconds)) => seconds.parse().ok().and_then(Timestamp::from_unix),
+            _ => None,
+        }
+    }
+
+    /// Whether the user must sign in at the identity provider before tokens are accepted again. A
+    /// time that cannot be read counts as past.
+    pub fn is_sign_in_due(&self, now: Timestamp) -> bool {
+        match self.attributes.get(attribute::SIGN_IN_DUE_AT) {
+            None => false,
+            Some(value) if value.is_empty() => false,
+            Some(_) => self.sign_in_due_at().is_none_or(|due| due.has_passed(now)),
+        }
     }
 
     /// `person`, `app`, or any other text that the application wrote. The default is `person`.

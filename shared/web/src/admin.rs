@@ -13,7 +13,7 @@ use crate::{
     developer::CreateForm,
     parameter, reject, render, response,
     sign_in::Next,
-    view::{Tokens, contained, isolated, notice},
+    view::{Instant, Tokens, contained, isolated, notice},
 };
 
 mod edit;
@@ -33,6 +33,7 @@ struct OneUser<'a> {
     frame: Frame,
     user: Found,
     is_self: bool,
+    provider: Option<AtProvider>,
     permissions: Vec<String>,
     tokens: Tokens,
     edit: EditForm<'a>,
@@ -44,6 +45,14 @@ struct OneUser<'a> {
     make: CreateForm<'a>,
     shown: Option<&'a CreatedToken>,
     notice: Option<String>,
+}
+
+/// What a user's page says about the identity provider.
+struct AtProvider {
+    /// When the next sign-in is due, if there is a limit.
+    due: Option<Instant>,
+    /// Whether the provider names the permissions.
+    names_permissions: bool,
 }
 
 /// The forms of a user's page, with the values that were typed and the error of one of them.
@@ -165,6 +174,10 @@ async fn render_page(
         frame: session.frame(Tab::Users),
         user: Found::new(user),
         is_self: user.id == session.user().id,
+        provider: user.oidc_identity().map(|_identity| AtProvider {
+            due: user.sign_in_due_at().map(|due| Instant::new(due, context.now)),
+            names_permissions: user.has_permissions_of_provider(),
+        }),
         permissions: user.permissions.names().map(contained).collect(),
         edit,
         stored: (&user.username, user.full_name.as_deref().unwrap_or_default()),

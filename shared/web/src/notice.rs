@@ -3,6 +3,8 @@
 use hallpass_service::Context;
 use hallpass_token::user::attribute::{FULL_NAME, PASSWORD_HASH, PERMISSIONS, USERNAME};
 
+use crate::sign_in::SIGNED_OUT_HERE;
+
 /// Returns the message of a page after an action. The name of the action comes from the URL, so
 /// unknown names have no message. If the action ends the validity of tokens or takes something from
 /// them, the message says until when a cached response can still accept them.
@@ -51,6 +53,7 @@ fn sentence(done: &str) -> Option<&'static str> {
         "permission-removed" => "The permission is removed.",
         "unchanged" => "Nothing changed.",
         "signed-out" => "You are signed out.",
+        SIGNED_OUT_HERE => "You are signed out of Hallpass.",
         _ => return None,
     })
 }

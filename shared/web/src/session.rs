@@ -12,7 +12,11 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_http::{Problem, cookies, gateway};
 use hallpass_runtime::{Event, entropy::Randomness};
 use hallpass_service::{Context, Service, session::BrowserSession};
-use hallpass_store::{Failure, sessions::Session, sweep::Place};
+use hallpass_store::{
+    Failure,
+    sessions::{ProviderSession, Session},
+    sweep::Place,
+};
 use hallpass_token::{Family, Text, User, UserId, secret::Digest};
 use http::header;
 use lambda_http::Request;
@@ -124,6 +128,7 @@ impl WebSession {
     }
 
     /// Begins a session for this user, and deletes the sessions that the browser had before.
+    /// `at_provider` is the session at the identity provider, if the user signed in there.
     ///
     /// # Errors
     /// Returns 503 if DynamoDB cannot be written.
@@ -131,6 +136,7 @@ impl WebSession {
         context: &Context<'_>,
         request: &Request,
         user: &User,
+        at_provider: Option<ProviderSession>,
     ) -> Result<NewSession, Problem> {
         let Context { service, now, randomness } = *context;
         let base = gateway::base(request);
@@ -140,6 +146,7 @@ impl WebSession {
         let cookie = Cookie { user_id: user.id, text };
         let session =
             Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
+        let session = Session { provider_session: at_provider, ..session };
         let place = service.store.begin_session(&cookie.digest(), &session).await?;
         Ok(NewSession { place, base, cookie })
     }

@@ -48,7 +48,12 @@ struct SignIn<'a> {
     takes_password: bool,
     /// The host of the identity provider.
     provider: Option<&'a str>,
+    /// Whether the browser has just ended a session that began there.
+    is_signed_out_here: bool,
 }
+
+/// The action after which the sign-in page offers to sign out at the identity provider too.
+pub const SIGNED_OUT_HERE: &str = "signed-out-here";
 
 /// The page after a sign-in at the identity provider. A browser sends the session cookie only with a
 /// request that a page of Hallpass caused, so that the provider cannot redirect it to the next page.
@@ -128,6 +133,7 @@ pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, 
     let page = SignIn {
         signed_in: user.map(|user| contained(user.display_name())),
         notice: notice(context, &parameter("done")),
+        is_signed_out_here: parameter("done") == SIGNED_OUT_HERE,
         ..SignIn::new(context.service, Next::read(&parameter("next")))
     };
     let (html, cookie) = render_page(request, randomness, page)?;
@@ -212,6 +218,7 @@ impl<'a> SignIn<'a> {
             notice: None,
             takes_password: settings.password_sign_in && settings.generate_takes_passwords,
             provider: settings.identity_provider.as_deref(),
+            is_signed_out_here: false,
         }
     }
 }

@@ -273,6 +273,7 @@ const fn label(state: State) -> &'static str {
     match state {
         State::Live => "active",
         State::Suspended(Reason::UserBlocked) => "the user is blocked",
+        State::Suspended(Reason::SignInRequired) => "sign in again to use it",
         State::Suspended(_) => "disabled",
         State::Ended(Reason::Expired) => "expired",
         State::Ended(Reason::Revoked) => "revoked",
@@ -280,9 +281,13 @@ const fn label(state: State) -> &'static str {
         State::Ended(Reason::UserBlocked) => "invalid: the user was blocked",
         State::Ended(Reason::UserChanged) => "invalid: the user changed",
         State::Ended(Reason::UserRemoved) => "invalid: the user was removed",
-        State::Ended(Reason::Malformed | Reason::Forged | Reason::Unknown | Reason::Disabled) => {
-            "invalid"
-        }
+        State::Ended(
+            Reason::Malformed
+            | Reason::Forged
+            | Reason::Unknown
+            | Reason::Disabled
+            | Reason::SignInRequired,
+        ) => "invalid",
     }
 }
 

@@ -20,7 +20,7 @@ const SAMPLES: usize = 300;
 const UNCHECKED: [&str; 1] = ["HALLPASS_ROUTES"];
 
 /// The number of parameters with a pattern whose values functions read.
-const PATTERNS: usize = 34;
+const PATTERNS: usize = 37;
 
 struct Parameter {
     variable: &'static str,
@@ -117,7 +117,7 @@ fn a_value_that_stops_the_functions_is_not_permitted() {
 }
 
 /// Values of each variable that the template has to permit and the functions have to accept.
-const USUAL: [(&str, &[&str]); 30] = [
+const USUAL: [(&str, &[&str]); 33] = [
     ("HALLPASS_LIFETIME", &LIFETIMES),
     ("HALLPASS_MAX_LIFETIME", &LIFETIMES),
     ("HALLPASS_MAX_AUTHENTICATION_AGE", &LIFETIMES),
@@ -182,6 +182,12 @@ const USUAL: [(&str, &[&str]); 30] = [
         ],
     ),
     ("HALLPASS_OIDC_SCOPES", &["openid", "openid profile email", "profile openid groups"]),
+    ("HALLPASS_OIDC_LINK_BY", &["", "preferred_username", "https://example.com/employee"]),
+    (
+        "HALLPASS_OIDC_PERMISSIONS",
+        &["", "groups", "realm_access.roles", "groups,eng=orders:read, Domain Users=reports"],
+    ),
+    ("HALLPASS_OIDC_REVALIDATE", &["", "off", "12h", "30d"]),
     ("HALLPASS_DYNAMODB_ENDPOINT", &ENDPOINTS),
     ("HALLPASS_SECRETS_ENDPOINT", &ENDPOINTS),
 ];

@@ -1,96 +1,13 @@
 //! Tests of the checks of an ID token, with keys of every algorithm.
 
-use ring::{
-    rand::SystemRandom,
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
-        RSA_PKCS1_SHA256, RsaKeyPair,
-    },
-};
+use hallpass_token::Timestamp;
+use ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
 use serde_json::json;
 
 use super::*;
+use crate::signer::{Signer, encode, keys};
 
 const NOW: u64 = 1_800_000_000;
-
-/// The signer of a provider: a key pair, and its JWK.
-enum Signer {
-    Rsa(RsaKeyPair),
-    P256(EcdsaKeyPair),
-    P384(EcdsaKeyPair),
-}
-
-fn encode(bytes: impl AsRef<[u8]>) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
-impl Signer {
-    fn rsa() -> Self {
-        let key = include_bytes!("rsa-key-for-tests.der");
-        Self::Rsa(RsaKeyPair::from_der(key).unwrap())
-    }
-
-    fn ec(algorithm: &'static ring::signature::EcdsaSigningAlgorithm) -> EcdsaKeyPair {
-        let random = SystemRandom::new();
-        let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
-        EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap()
-    }
-
-    fn all() -> [Self; 3] {
-        let (p256, p384) = (&ECDSA_P256_SHA256_FIXED_SIGNING, &ECDSA_P384_SHA384_FIXED_SIGNING);
-        [Self::rsa(), Self::P256(Self::ec(p256)), Self::P384(Self::ec(p384))]
-    }
-
-    const fn algorithm(&self) -> &'static str {
-        match self {
-            Self::Rsa(_) => "RS256",
-            Self::P256(_) => "ES256",
-            Self::P384(_) => "ES384",
-        }
-    }
-
-    fn jwk(&self, id: &str) -> Value {
-        let mut jwk = match self {
-            Self::Rsa(key) => {
-                let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(key.public());
-                // Some providers write a zero in front.
-                json!({"kty": "RSA", "n": encode([&[0], &public.n[..]].concat()), "e": encode(public.e)})
-            }
-            Self::P256(key) | Self::P384(key) => {
-                let point = key.public_key().as_ref();
-                let (x, y) = point[1..].split_at(point.len() / 2);
-                let crv = if matches!(self, Self::P256(_)) { "P-256" } else { "P-384" };
-                json!({"kty": "EC", "crv": crv, "x": encode(x), "y": encode(y)})
-            }
-        };
-        jwk["kid"] = json!(id);
-        jwk
-    }
-
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let random = SystemRandom::new();
-        match self {
-            Self::Rsa(key) => {
-                let mut signature = vec![0; key.public().modulus_len()];
-                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).unwrap();
-                signature
-            }
-            Self::P256(key) | Self::P384(key) => {
-                key.sign(&random, message).unwrap().as_ref().to_vec()
-            }
-        }
-    }
-
-    fn token(&self, header: &Value, claims: &Value) -> String {
-        let message = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
-        let signature = self.sign(message.as_bytes());
-        format!("{message}.{}", encode(signature))
-    }
-}
-
-fn keys(keys: &[Value]) -> Keys {
-    Keys::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
-}
 
 fn claims() -> Value {
     json!({
@@ -99,13 +16,15 @@ fn claims() -> Value {
     })
 }
 
-fn verified(text: &str, keys: &Keys) -> Result<Map<String, Value>, IdTokenError> {
+fn verified(text: &str, keys: &Keys) -> Result<Map<String, Value>, TokenError> {
     let expected = Expected {
-        issuer: "https://id.example.com",
-        client_id: "hallpass",
+        parties: Parties {
+            issuer: "https://id.example.com",
+            client_id: "hallpass",
+            now: Timestamp::from_unix(NOW).unwrap(),
+        },
         nonce: "n-0S6_WzA2Mj",
         access_token: "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y",
-        now: Timestamp::from_unix(NOW).unwrap(),
     };
     verify(text, keys, expected)
 }
@@ -116,24 +35,24 @@ fn a_token_of_every_algorithm_is_accepted_with_its_key_alone() {
     for signer in &signers {
         let header = json!({"alg": signer.algorithm(), "kid": "1"});
         let text = signer.token(&header, &claims());
-        let check = |published: &[Value], expected: Result<&str, IdTokenError>| {
+        let check = |published: &[Value], expected: Result<&str, TokenError>| {
             let subject = verified(&text, &keys(published)).map(|claims| claims["sub"].clone());
             assert_eq!(subject, expected.map(|subject| json!(subject)), "{header} {published:?}");
         };
         check(&[signer.jwk("1")], Ok("24400320"));
         check(&[signers[0].jwk("0"), signers[1].jwk("0"), signer.jwk("1")], Ok("24400320"));
-        check(&[signer.jwk("2")], Err(IdTokenError::UnknownKey));
-        check(&[], Err(IdTokenError::UnknownKey));
+        check(&[signer.jwk("2")], Err(TokenError::UnknownKey));
+        check(&[], Err(TokenError::UnknownKey));
         let with = |name: &str, value: Value| {
             let mut jwk = signer.jwk("1");
             jwk[name] = value;
             jwk
         };
         check(&[with("use", json!("sig"))], Ok("24400320"));
-        check(&[with("use", json!("enc"))], Err(IdTokenError::UnknownKey));
-        check(&[with("alg", json!("RS512"))], Err(IdTokenError::UnknownKey));
+        check(&[with("use", json!("enc"))], Err(TokenError::UnknownKey));
+        check(&[with("alg", json!("RS512"))], Err(TokenError::UnknownKey));
         check(&[with("alg", json!(signer.algorithm()))], Ok("24400320"));
-        check(&[with("kty", json!("oct"))], Err(IdTokenError::UnknownKey));
+        check(&[with("kty", json!("oct"))], Err(TokenError::UnknownKey));
         check(&[with("kid", json!(null))], Ok("24400320"));
         let unnamed = signer.token(&json!({"alg": signer.algorithm()}), &claims());
         verified(&unnamed, &keys(&[signer.jwk("1")])).unwrap();
@@ -141,27 +60,27 @@ fn a_token_of_every_algorithm_is_accepted_with_its_key_alone() {
     let [_, mine, _] = &signers;
     let other = Signer::P256(Signer::ec(&ECDSA_P256_SHA256_FIXED_SIGNING));
     let text = other.token(&json!({"alg": "ES256", "kid": "1"}), &claims());
-    assert_eq!(verified(&text, &keys(&[mine.jwk("1")])), Err(IdTokenError::Signature));
+    assert_eq!(verified(&text, &keys(&[mine.jwk("1")])), Err(TokenError::Signature));
 }
 
 #[test]
 fn a_header_is_rejected_that_names_another_algorithm_type_or_extension() {
     let signer = Signer::rsa();
     let keys = keys(&[signer.jwk("1")]);
-    let check = |header: Value, expected: IdTokenError| {
+    let check = |header: Value, expected: TokenError| {
         let text = signer.token(&header, &claims());
         assert_eq!(verified(&text, &keys).unwrap_err(), expected, "{header}");
     };
     // An HMAC with the public key as its secret would be HS256.
     for name in ["none", "None", "", "HS256", "HS512", "PS256", "RS512", "EdDSA", "rs256"] {
-        check(json!({"alg": name, "kid": "1"}), IdTokenError::Algorithm);
+        check(json!({"alg": name, "kid": "1"}), TokenError::Algorithm);
     }
-    check(json!({"kid": "1"}), IdTokenError::Malformed);
-    check(json!({"alg": ["RS256"]}), IdTokenError::Malformed);
-    check(json!({"alg": "RS256", "typ": "logout+jwt"}), IdTokenError::Header);
-    check(json!({"alg": "RS256", "typ": "at+jwt"}), IdTokenError::Header);
-    check(json!({"alg": "RS256", "crit": ["b64"], "b64": false}), IdTokenError::Header);
-    check(json!({"alg": "ES256", "kid": "1"}), IdTokenError::UnknownKey);
+    check(json!({"kid": "1"}), TokenError::Malformed);
+    check(json!({"alg": ["RS256"]}), TokenError::Malformed);
+    check(json!({"alg": "RS256", "typ": "logout+jwt"}), TokenError::Header);
+    check(json!({"alg": "RS256", "typ": "at+jwt"}), TokenError::Header);
+    check(json!({"alg": "RS256", "crit": ["b64"], "b64": false}), TokenError::Header);
+    check(json!({"alg": "ES256", "kid": "1"}), TokenError::UnknownKey);
     verified(&signer.token(&json!({"alg": "RS256", "typ": "jwt"}), &claims()), &keys).unwrap();
 }
 
@@ -174,28 +93,28 @@ fn a_text_that_is_not_the_signed_one_is_rejected() {
     let mut forged = claims();
     forged["sub"] = json!("another");
     let forged = encode(forged.to_string());
-    let check = |text: String, expected: IdTokenError| {
+    let check = |text: String, expected: TokenError| {
         assert_eq!(verified(&text, &keys).unwrap_err(), expected, "{text}");
     };
-    check(format!("{header}.{forged}.{signature}"), IdTokenError::Signature);
-    check(format!("{header}.{payload}."), IdTokenError::Signature);
-    check(format!("{header}.{payload}.AAAA"), IdTokenError::Signature);
-    check(format!("{header}.{payload}"), IdTokenError::Malformed);
-    check(format!("{header}.{payload}.{signature}="), IdTokenError::Malformed);
-    check(format!("{header}..{payload}.{signature}"), IdTokenError::Signature);
-    check(String::new(), IdTokenError::Malformed);
-    check("..".to_owned(), IdTokenError::Malformed);
+    check(format!("{header}.{forged}.{signature}"), TokenError::Signature);
+    check(format!("{header}.{payload}."), TokenError::Signature);
+    check(format!("{header}.{payload}.AAAA"), TokenError::Signature);
+    check(format!("{header}.{payload}"), TokenError::Malformed);
+    check(format!("{header}.{payload}.{signature}="), TokenError::Malformed);
+    check(format!("{header}..{payload}.{signature}"), TokenError::Signature);
+    check(String::new(), TokenError::Malformed);
+    check("..".to_owned(), TokenError::Malformed);
     let unsigned = encode(json!({"alg": "none"}).to_string());
-    check(format!("{unsigned}.{payload}."), IdTokenError::Algorithm);
+    check(format!("{unsigned}.{payload}."), TokenError::Algorithm);
 }
 
 #[test]
 fn every_claim_is_checked() {
-    use IdTokenError::{AccessToken, Audience, Issuer, Nonce, Subject, Time};
+    use TokenError::{AccessToken, Audience, Issuer, Nonce, Subject, Time};
 
     let signer = Signer::P256(Signer::ec(&ECDSA_P256_SHA256_FIXED_SIGNING));
     let keys = keys(&[signer.jwk("1")]);
-    let check = |name: &str, value: Value, expected: Option<IdTokenError>| {
+    let check = |name: &str, value: Value, expected: Option<TokenError>| {
         let mut claims = claims();
         if value.is_null() {
             claims.as_object_mut().unwrap().remove(name);

@@ -1,7 +1,13 @@
 //! The identity provider at which users sign in to the pages: `HALLPASS_OIDC_ISSUER` and the
 //! variables that belong to it.
 
-use super::{ConfigError, Lookup, text};
+mod permissions;
+
+use std::time::Duration;
+
+use super::{ConfigError, Lookup, days, text, value};
+
+pub use permissions::ClaimPermissions;
 
 /// The identity provider, and Hallpass as one of its clients.
 #[derive(Clone, Debug)]
@@ -16,6 +22,16 @@ pub struct Oidc {
     pub secret: Option<String>,
     /// `HALLPASS_OIDC_SCOPES`: the scopes that are requested, `openid` among them.
     pub scopes: String,
+    /// `HALLPASS_OIDC_LINK_BY`: the claim whose value is the name of the user to link at the first
+    /// sign-in.
+    pub link_by: Option<String>,
+    /// `HALLPASS_OIDC_PROVISION`: whether an unknown identity becomes a new user.
+    pub provisions: bool,
+    /// `HALLPASS_OIDC_PERMISSIONS`: the permissions that a claim gives to these users.
+    pub permissions: Option<ClaimPermissions>,
+    /// `HALLPASS_OIDC_REVALIDATE`: how long after a sign-in at the provider the user's tokens are
+    /// accepted.
+    pub revalidate: Option<Duration>,
 }
 
 /// The variable that names the identity provider.
@@ -24,6 +40,14 @@ const CLIENT_ID: &str = "HALLPASS_OIDC_CLIENT_ID";
 const REDIRECT_URI: &str = "HALLPASS_OIDC_REDIRECT_URI";
 const SECRET: &str = "HALLPASS_OIDC_SECRET";
 const SCOPES: &str = "HALLPASS_OIDC_SCOPES";
+
+const LINK_BY: &str = "HALLPASS_OIDC_LINK_BY";
+const PROVISION: &str = "HALLPASS_OIDC_PROVISION";
+const PERMISSIONS: &str = "HALLPASS_OIDC_PERMISSIONS";
+const REVALIDATE: &str = "HALLPASS_OIDC_REVALIDATE";
+
+/// The default of [`Oidc::revalidate`], in days.
+const MONTH: u64 = 30;
 
 /// The end of the redirect URI.
 const CALLBACK: &str = "/sign-in/oidc/callback";
@@ -47,6 +71,11 @@ pub fn read(lookup: Lookup<'_>) -> Result<Option<Oidc>, ConfigError> {
     let redirect_uri = checked(lookup, REDIRECT_URI, is_callback, form)?;
     let form = "scopes with a space between them, openid among them";
     let scopes = checked(lookup, SCOPES, are_scopes, form)?;
+    let form = "the name of a claim: printable ASCII without spaces, commas and =";
+    let link_by = checked(lookup, LINK_BY, permissions::is_claim, form)?;
+    let provisions = value::switch(lookup, PROVISION, false)?;
+    let permissions = claim_permissions(lookup)?;
+    let revalidate = revalidate(lookup)?;
     let Some(issuer) = issuer else { return Ok(None) };
     let missing = |name| ConfigError::new(name, "it is not set, but HALLPASS_OIDC_ISSUER is");
     Ok(Some(Oidc {
@@ -55,7 +84,33 @@ pub fn read(lookup: Lookup<'_>) -> Result<Option<Oidc>, ConfigError> {
         redirect_uri: redirect_uri.ok_or_else(|| missing(REDIRECT_URI))?,
         secret,
         scopes: scopes.unwrap_or_else(|| OPENID.to_owned()),
+        link_by,
+        provisions,
+        permissions,
+        revalidate,
     }))
+}
+
+fn claim_permissions(lookup: Lookup<'_>) -> Result<Option<ClaimPermissions>, ConfigError> {
+    let Some(text) = text(lookup, PERMISSIONS) else { return Ok(None) };
+    let admin = super::admin_permission(lookup)?;
+    let parsed = ClaimPermissions::parse(&text, &admin);
+    parsed.map(Some).map_err(|wrong| ConfigError::new(PERMISSIONS, wrong))
+}
+
+fn revalidate(lookup: Lookup<'_>) -> Result<Option<Duration>, ConfigError> {
+    match text(lookup, REVALIDATE).as_deref() {
+        Some("off") => Ok(None),
+        Some(_) | None => value::duration(lookup, REVALIDATE, days(MONTH)).map(Some),
+    }
+}
+
+impl Oidc {
+    /// Returns the URL of the sign-in page, to which the provider leads after a sign-out.
+    pub fn sign_in_page(&self) -> String {
+        let base = self.redirect_uri.strip_suffix(CALLBACK).unwrap_or_default();
+        format!("{base}/sign-in")
+    }
 }
 
 fn checked(
@@ -84,7 +139,7 @@ pub(super) fn host(url: &str) -> String {
 }
 
 /// Whether a URL is `https`, or `http` to this machine, where a provider for tests runs.
-fn is_secure(url: &str) -> bool {
+pub fn is_secure(url: &str) -> bool {
     let is_printable = url.bytes().all(|byte| byte.is_ascii_graphic());
     let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
     let is_local = local.into_iter().any(|origin| {
@@ -160,6 +215,21 @@ mod tests {
             check(SCOPES, scopes, Some(SCOPES));
         }
         check(SCOPES, "profile openid groups", None);
+        for claim in ["a b", "a,b", "a=b", "\u{fc}"] {
+            check(LINK_BY, claim, Some(LINK_BY));
+        }
+        check(LINK_BY, "https://example.com/name", None);
+        check(PROVISION, "yes", Some(PROVISION));
+        check(PROVISION, "on", None);
+        check(PERMISSIONS, "a b", Some(PERMISSIONS));
+        check(PERMISSIONS, "groups,a=ROLE_ADMIN", Some(PERMISSIONS));
+        check(PERMISSIONS, "groups,a=b", None);
+        for time in ["0", "0s", "1 month", "soon", "on"] {
+            check(REVALIDATE, time, Some(REVALIDATE));
+        }
+        for time in ["off", "12h", "P30D"] {
+            check(REVALIDATE, time, None);
+        }
     }
 
     #[test]

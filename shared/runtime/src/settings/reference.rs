@@ -17,7 +17,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 }
 
 /// Every variable that the functions read.
-pub const SETTINGS: [Setting; 42] = [
+pub const SETTINGS: [Setting; 46] = [
     setting("HALLPASS_USERS_TABLE", "", "The table of users."),
     setting("HALLPASS_TOKENS_TABLE", "", "The table of tokens."),
     setting("HALLPASS_ATTEMPTS_TABLE", "", "The table of log-in attempts."),
@@ -99,6 +99,29 @@ pub const SETTINGS: [Setting; 42] = [
          `/sign-in/oidc/callback`.",
     ),
     setting("HALLPASS_OIDC_SCOPES", "openid", "The scopes that are requested."),
+    setting(
+        "HALLPASS_OIDC_LINK_BY",
+        "",
+        "A claim that holds a user name. At the first sign-in, the user of this name is linked if \
+         there is no password, no other link and not the administrators' permission.",
+    ),
+    setting(
+        "HALLPASS_OIDC_PROVISION",
+        "off",
+        "`on`: a person who signs in at the provider and is not linked becomes a new user.",
+    ),
+    setting(
+        "HALLPASS_OIDC_PERMISSIONS",
+        "",
+        "The permissions of these new users, reconciled at each sign-in: the name of a claim, then \
+         `,VALUE=PERMISSION` for each of its values. Without these, the values are the permissions.",
+    ),
+    setting(
+        "HALLPASS_OIDC_REVALIDATE",
+        "30d",
+        "How long after a sign-in at the provider the user's tokens are accepted; `off`: without \
+         limit. It takes effect at the user's next sign-in.",
+    ),
     setting(
         "HALLPASS_GENERATE_PERMISSION",
         "",
