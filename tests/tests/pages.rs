@@ -27,6 +27,7 @@ mod files;
 mod forms;
 mod impact;
 mod notices;
+mod offers;
 mod own;
 mod sessions;
 mod signing_in;

@@ -136,6 +136,10 @@ async fn generate_makes_exactly_the_permitted_requests() {
     send(&world, "Generate", rarog.authorization(&login)).await;
     assert_eq!(world.create(&bearer(&token), &json!({"name": "one too many"})).await.status, 409);
     world.created(&admin, &json!({"name": "for another", "user_id": "3"})).await;
+    let offer = json!({
+        "name": "a", "description": "b", "scopes": ["ROLE_USER"], "user_id": "1", "claim": true,
+    });
+    assert_eq!(world.create(&bearer(&admin), &offer).await.status, 202);
 
     let with_token =
         |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&token));

@@ -14,6 +14,8 @@ use lambda_http::Request;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::offers;
+
 /// The body of `POST /tokens`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +27,20 @@ pub(crate) struct TokenRequest {
     pub(crate) expires_in: Option<RequestedPeriod>,
     pub(crate) format: Option<RequestedFormat>,
     pub(crate) user_id: Option<Parsed<UserId>>,
+    /// Whether the token is offered to the user instead of being created.
+    pub(crate) claim: Option<bool>,
+}
+
+/// A request for a token, limited to what the caller can grant.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The user of the token, if it is not the caller's own.
+    pub(crate) other: Option<Marked<User>>,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) shape: Shape,
+    pub(crate) expires_at: Timestamp,
 }
 
 /// The formats that a client can choose.
@@ -48,7 +64,12 @@ pub(crate) struct RequestedPeriod(Period);
 
 pub(crate) async fn create(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let caller = Caller::of_token(context, request).await?;
-    let (text, record) = issue_requested(context, &caller, body::json(request)?).await?;
+    let requested: TokenRequest = body::json(request)?;
+    if requested.claim == Some(true) {
+        let offered = offers::offer(context, &caller, requested).await?;
+        return Ok(problem::json(StatusCode::ACCEPTED, &offered));
+    }
+    let (text, record) = issue_requested(context, &caller, requested).await?;
     let mut response = problem::json(StatusCode::CREATED, &view::issued(&record, &text));
     if let Ok(location) = HeaderValue::try_from(format!(
         "{}/{}",
@@ -66,6 +87,27 @@ pub(crate) async fn issue_requested(
     caller: &Caller,
     requested: TokenRequest,
 ) -> Result<(Text, Record), Problem> {
+    let Checked { other, name, description, scope, shape, expires_at } =
+        checked(context, caller, requested).await?;
+    let administers = [context.service.settings.admin_permission.as_str()];
+    let permissions: &[&str] = if other.is_some() { &administers } else { &[] };
+    let new_token = NewToken {
+        other: other.as_ref(),
+        permissions,
+        name: Some(name),
+        description,
+        scope,
+        ..NewToken::new(shape, expires_at)
+    };
+    issue::issue(context, caller, new_token).await
+}
+
+/// Checks a request for a token, and limits it to what the caller can grant.
+pub(crate) async fn checked(
+    context: &Context<'_>,
+    caller: &Caller,
+    requested: TokenRequest,
+) -> Result<Checked, Problem> {
     let service = context.service;
     let name = line("name", &requested.name, MAX_NAME_LENGTH)?;
     let description = requested
@@ -80,17 +122,7 @@ pub(crate) async fn issue_requested(
     };
     let other = owner(service, caller, requested.user_id.map(|Parsed(id)| id)).await?;
     let scope = scope(service, caller, other.as_ref().map(|other| &other.value), scopes)?;
-    let administers = [service.settings.admin_permission.as_str()];
-    let permissions: &[&str] = if other.is_some() { &administers } else { &[] };
-    let new_token = NewToken {
-        other: other.as_ref(),
-        permissions,
-        name: Some(name),
-        description,
-        scope,
-        ..NewToken::new(shape, expires_at)
-    };
-    issue::issue(context, caller, new_token).await
+    Ok(Checked { other, name, description, scope, shape, expires_at })
 }
 
 impl TryFrom<Value> for ScopeList {

@@ -25,6 +25,7 @@ mod create;
 mod developer;
 mod identity;
 mod implicit;
+mod offers;
 pub mod oidc;
 mod pages;
 mod rarog;

@@ -18,7 +18,10 @@ use lambda_http::Request;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::create::{RequestedFormat, ScopeList, TokenRequest, issue_requested};
+use crate::{
+    create::{RequestedFormat, ScopeList, TokenRequest, issue_requested},
+    offers,
+};
 
 /// What the form of the own page does.
 #[derive(Deserialize)]
@@ -27,6 +30,7 @@ enum Action {
     Make,
     Regenerate,
     Rotate,
+    Accept,
 }
 
 /// `POST /sign-in`.
@@ -70,6 +74,11 @@ async fn signed_in(
 /// `POST /profile/developer` from its page.
 pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let sent = WebSession::submitted(context, request).await?;
+    if sent.form.field("do") == "decline" {
+        sent.check()?;
+        offers::withdraw(context, &sent, &sent.session.user().id).await?;
+        return Ok(hallpass_web::see_other(&developer::path(&sent.session.base, "declined")));
+    }
     match Box::pin(once(context, &sent, "own", create_from_form(context, &sent))).await {
         Ok(shown) => developer::created_page(&sent.session, &shown),
         Err(problem) => Err(developer::rejected(context, &sent.session, &sent.form, problem).await),
@@ -108,6 +117,11 @@ async fn create_from_form(
                 title: "Your developer token",
                 ..created(context, text, &record, note)
             })
+        }
+        Action::Accept => {
+            let caller = caller.permitted(service)?;
+            let (text, record) = Box::pin(offers::accept(context, sent, &caller)).await?;
+            Ok(created(context, text, &record, String::new()))
         }
         Action::Rotate => {
             let old = own_record(service, session.user(), form.field("id")).await?;
@@ -169,6 +183,21 @@ pub(crate) async fn issue_key(
     request: &Request,
 ) -> Result<Response, Problem> {
     let (sent, user) = admin::submitted(context, request).await?;
+    let done = |done| Ok(hallpass_web::see_other(&admin::path(&sent.session.base, &user.id, done)));
+    if sent.form.field("do") == "withdraw" {
+        sent.check()?;
+        offers::withdraw(context, &sent, &user.id).await?;
+        return done("withdrawn");
+    }
+    if sent.form.field("claim") == "on" {
+        let offering = offered_key(context, &sent, &user);
+        return match Box::pin(once(context, &sent, user.id.as_str(), offering)).await {
+            Ok(_offer) => done("offered"),
+            Err(problem) => {
+                Err(admin::rejected(context, &sent.session, &user, &sent.form, problem).await)
+            }
+        };
+    }
     let issuing = issued_key(context, &sent, &user);
     let issued = Box::pin(once(context, &sent, user.id.as_str(), issuing)).await;
     let Submitted { session, form, .. } = sent;
@@ -187,6 +216,24 @@ async fn issued_key(
     sent: &Submitted,
     user: &User,
 ) -> Result<(Text, Record), Problem> {
+    let (caller, requested) = requested_key(context, sent, user).await?;
+    Box::pin(issue_requested(context, &caller, requested)).await
+}
+
+async fn offered_key(
+    context: &Context<'_>,
+    sent: &Submitted,
+    user: &User,
+) -> Result<Value, Problem> {
+    let (caller, requested) = requested_key(context, sent, user).await?;
+    Box::pin(offers::offer(context, &caller, requested)).await
+}
+
+async fn requested_key(
+    context: &Context<'_>,
+    sent: &Submitted,
+    user: &User,
+) -> Result<(Caller, TokenRequest), Problem> {
     let service = context.service;
     let caller =
         Caller::of_session(service, &sent.session.browser_session()).await?.permitted(service)?;
@@ -195,7 +242,7 @@ async fn issued_key(
         user_id: Some(Parsed(user.id)),
         ..requested(context, &sent.form)?
     };
-    Box::pin(issue_requested(context, &caller, requested)).await
+    Ok((caller, requested))
 }
 
 /// Converts the form for a token to the body of `POST /tokens`.
@@ -225,6 +272,7 @@ fn requested(context: &Context<'_>, form: &Form) -> Result<TokenRequest, Problem
         expires_in: None,
         format: None,
         user_id: None,
+        claim: None,
     })
 }
 

@@ -31,6 +31,8 @@ pub enum Event<'a> {
     Blocked(&'a UserId),
     /// An administrator unblocked a user.
     Unblocked(&'a UserId),
+    /// A token was offered to a user.
+    Offered(&'a UserId),
     /// A user was added.
     UserAdded(&'a UserId),
     /// A user was renamed.
@@ -87,6 +89,7 @@ impl Event<'_> {
             Self::Enabled(_) => "enabled",
             Self::Blocked(_) => "blocked",
             Self::Unblocked(_) => "unblocked",
+            Self::Offered(_) => "offered",
             Self::UserAdded(_) => "user_added",
             Self::UserRenamed(_) => "user_renamed",
             Self::UserLinked(_) => "user_linked",
@@ -129,6 +132,7 @@ impl Event<'_> {
             Self::RevokedAll(user)
             | Self::Blocked(user)
             | Self::Unblocked(user)
+            | Self::Offered(user)
             | Self::UserAdded(user)
             | Self::UserRenamed(user)
             | Self::UserLinked(user)

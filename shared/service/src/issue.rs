@@ -51,7 +51,8 @@ pub enum Shape {
 }
 
 impl Shape {
-    const fn format(self) -> Format {
+    /// Returns the format of the text.
+    pub const fn format(self) -> Format {
         match self {
             Self::Signed => Format::Signed,
             Self::Key | Self::Temporary => Format::Jwt,

@@ -29,9 +29,9 @@ pub(crate) const REPLACES: &str = "replaces";
 pub(crate) const KEY_ID: &str = "key_id";
 pub(crate) const PAYLOAD_DIGEST: &str = "payload_digest";
 pub(crate) const NAME: &str = "name";
-const FORMAT: &str = "format";
-const DESCRIPTION: &str = "description";
-const SCOPE: &str = "scope";
+pub(crate) const FORMAT: &str = "format";
+pub(crate) const DESCRIPTION: &str = "description";
+pub(crate) const SCOPE: &str = "scope";
 pub(crate) const ISSUED_AT: &str = "issued_at";
 pub(crate) const ISSUED_BY: &str = "issued_by";
 pub(crate) const FINGERPRINT: &str = "user_fingerprint";
@@ -305,11 +305,11 @@ pub(crate) fn snapshot(item: &Item) -> Result<Snapshot, Corrupt> {
         .ok_or(Corrupt(ATTRIBUTE_DIGESTS))
 }
 
-fn scope_value(scope: &Scope) -> AttributeValue {
+pub(crate) fn scope_value(scope: &Scope) -> AttributeValue {
     AttributeValue::Ss(scope.names().map(str::to_owned).collect())
 }
 
-fn scope(item: &Item) -> Result<Option<Scope>, Corrupt> {
+pub(crate) fn scope(item: &Item) -> Result<Option<Scope>, Corrupt> {
     match item.get(SCOPE) {
         None => Ok(None),
         Some(AttributeValue::Ss(names)) => {

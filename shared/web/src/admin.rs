@@ -11,6 +11,7 @@ use lambda_http::Request;
 use crate::{
     CreatedToken, Form, Frame, Submitted, Tab, WebSession,
     developer::CreateForm,
+    offer::OfferRow,
     parameter, reject, render, response,
     sign_in::Next,
     view::{Instant, Tokens, contained, isolated, notice},
@@ -36,6 +37,7 @@ struct OneUser<'a> {
     provider: Option<AtProvider>,
     permissions: Vec<String>,
     tokens: Tokens,
+    offers: Vec<OfferRow>,
     edit: EditForm<'a>,
     /// The user name and the full name as they are stored.
     stored: (&'a str, &'a str),
@@ -184,6 +186,7 @@ async fn render_page(
         admin_permission: &context.service.settings.admin_permission,
         impacts: Impacts::of(context, &tokens),
         tokens,
+        offers: OfferRow::of(context, user).await?,
         make,
         shown,
         notice,

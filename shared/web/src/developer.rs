@@ -11,7 +11,9 @@ use http::StatusCode;
 use lambda_http::Request;
 
 use crate::{
-    CreatedToken, Form, Frame, Tab, WebSession, parameter, reject, render, response, sentence,
+    CreatedToken, Form, Frame, Tab, WebSession,
+    offer::OfferRow,
+    parameter, reject, render, response, sentence,
     sign_in::Next,
     view::{self, Row, Tokens, notice},
 };
@@ -21,6 +23,7 @@ use crate::{
 struct TokensPage<'a> {
     frame: Frame,
     tokens: Tokens,
+    offers: Vec<OfferRow>,
     filter: Filter,
     wrong: Option<&'a str>,
     notice: Option<String>,
@@ -182,7 +185,9 @@ async fn tokens_page(
 ) -> Result<String, Problem> {
     let mut tokens = Tokens::of(context, session.user()).await?;
     tokens.current.retain(|row| filter.lists(row));
-    Ok(render(&TokensPage { frame: session.frame(Tab::Tokens), tokens, filter, wrong, notice })?)
+    let offers = OfferRow::of(context, session.user()).await?;
+    let frame = session.frame(Tab::Tokens);
+    Ok(render(&TokensPage { frame, tokens, offers, filter, wrong, notice })?)
 }
 
 impl Filter {

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`session`] | browser sessions: the cookie, the session, the CSRF token of every form |
 //! | [`form`] | submitted forms |
-//! | [`view`] | tokens and instants as pages show them |
+//! | [`view`], `offer` | tokens, instants and offers as pages show them |
 //! | [`impact`], `notice` | what an action ends, and what it did |
 //! | [`sign_in`] | the sign-in page |
 //! | [`developer`] | the pages of a user's own tokens |
@@ -27,6 +27,7 @@ pub mod developer;
 pub mod form;
 pub mod impact;
 mod notice;
+mod offer;
 pub mod session;
 pub mod sign_in;
 pub mod view;

@@ -12,7 +12,7 @@ use tests::{
     system::System,
 };
 
-use crate::chrome::{Chrome, installed, variable};
+use crate::browser::{Browser, installed, variable};
 
 /// The forms in which a page is audited: name, dark or not, and width.
 const LOOKS: [(&str, bool, u32); 4] = [
@@ -36,7 +36,7 @@ const BEYOND: &str =
     "return document.scrollingElement.scrollWidth - document.documentElement.clientWidth";
 
 pub(crate) struct Judge<'a> {
-    chrome: &'a Chrome,
+    browser: &'a Browser,
     axe: String,
     found: Vec<String>,
 }
@@ -44,15 +44,15 @@ pub(crate) struct Judge<'a> {
 impl Judge<'_> {
     /// Audits the open page. `theirs` are rules and places of markup from elsewhere.
     pub(crate) async fn look(&mut self, page: &str, foreign: &[(&str, &str)]) {
-        self.chrome.run(&self.axe).await;
+        self.browser.run(&self.axe).await;
         for (name, dark, width) in LOOKS {
             let scheme = if dark { "dark" } else { "light" };
             let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-            self.chrome.tell("Emulation.setEmulatedMedia", media).await;
+            self.browser.tell("Emulation.setEmulatedMedia", media).await;
             let metrics = json!({
                 "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500,
             });
-            self.chrome.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+            self.browser.tell("Emulation.setDeviceMetricsOverride", metrics).await;
             if let Some(folder) = variable("HALLPASS_TEST_SHOTS") {
                 self.keep(Path::new(&folder), &format!("{page}-{name}")).await;
             }
@@ -60,11 +60,11 @@ impl Judge<'_> {
                 let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/images");
                 self.keep(&folder, page).await;
             }
-            let beyond = self.chrome.run(BEYOND).await;
+            let beyond = self.browser.run(BEYOND).await;
             if beyond != 0 {
                 self.found.push(format!("{page} {name}: {beyond} pixels beyond the screen"));
             }
-            let grave = self.chrome.run_async(AUDIT).await;
+            let grave = self.browser.run_async(AUDIT).await;
             let is_theirs = |finding: &Value| {
                 foreign.iter().any(|(rule, at)| {
                     finding[0] == *rule && finding[1].as_str().unwrap_or_default().contains(at)
@@ -76,14 +76,14 @@ impl Judge<'_> {
     }
 
     async fn keep(&self, folder: &Path, name: &str) {
-        let height = self.chrome.run("return document.documentElement.scrollHeight").await;
+        let height = self.browser.run("return document.documentElement.scrollHeight").await;
         let clip = json!({
-            "x": 0, "y": 0, "width": self.chrome.run("return innerWidth").await, "height": height,
+            "x": 0, "y": 0, "width": self.browser.run("return innerWidth").await, "height": height,
             "scale": 1,
         });
         let shot = json!({"captureBeyondViewport": true, "clip": clip});
         let shot =
-            self.chrome.driver().cdp().send_raw("Page.captureScreenshot", shot).await.unwrap();
+            self.browser.driver().cdp().send_raw("Page.captureScreenshot", shot).await.unwrap();
         let png = BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join(format!("{name}.png")), png).unwrap();
@@ -94,10 +94,10 @@ impl Judge<'_> {
     }
 }
 
-pub(crate) fn judge(chrome: &Chrome) -> Option<Judge<'_>> {
+pub(crate) fn judge(browser: &Browser) -> Option<Judge<'_>> {
     let axe =
         fs::read_to_string(installed("axe-core", "node_modules/axe-core/axe.min.js")?).unwrap();
-    Some(Judge { chrome, axe, found: Vec::new() })
+    Some(Judge { browser, axe, found: Vec::new() })
 }
 
 /// Gives the demo user 1 a token in every state.
@@ -138,135 +138,135 @@ async fn with_every_state(system: &System) {
 #[tokio::test]
 async fn the_pages_of_a_user_are_accessible() {
     let system = System::start(&[]).await;
-    let Some(chrome) = Chrome::start(&system).await else { return };
-    let Some(mut judge) = judge(&chrome) else { return };
-    chrome.open("/sign-in").await;
+    let Some(browser) = Browser::start(&system).await else { return };
+    let Some(mut judge) = judge(&browser) else { return };
+    browser.open("/sign-in").await;
     judge.look("sign-in", &[]).await;
-    chrome.sign_in("", "my_username", "wrong").await;
-    chrome.element("[role=alert]").await;
+    browser.sign_in("", "my_username", "wrong").await;
+    browser.element("[role=alert]").await;
     judge.look("sign-in-wrong", &[]).await;
-    chrome.open("/sign-in?done=signed-out").await;
+    browser.open("/sign-in?done=signed-out").await;
     judge.look("signed-out", &[]).await;
-    chrome.sign_in("", "my_username", "topsecret").await;
-    chrome.with_text("h1", "Tokens").await;
+    browser.sign_in("", "my_username", "topsecret").await;
+    browser.with_text("h1", "Tokens").await;
     judge.look("developer-empty", &[]).await;
-    chrome.click_on("main a", "New token").await;
+    browser.click_on("main a", "New token").await;
     judge.look("new-token", &[]).await;
-    chrome.type_into("#name", "laptop").await;
-    chrome.click("[name=limit][value=all]").await;
-    chrome.click("[name=until][value=custom]").await;
+    browser.type_into("#name", "laptop").await;
+    browser.click("[name=limit][value=all]").await;
+    browser.click("[name=until][value=custom]").await;
     // The browser would not send a day before the field's minimum, so skip its validation.
-    chrome.run("document.getElementById('expires').form.noValidate = true").await;
-    chrome.run("document.getElementById('expires').value = '2025-01-01'").await;
-    chrome.click_on("main button", "Create token").await;
-    chrome.element("[role=alert]").await;
+    browser.run("document.getElementById('expires').form.noValidate = true").await;
+    browser.run("document.getElementById('expires').value = '2025-01-01'").await;
+    browser.click_on("main button", "Create token").await;
+    browser.element("[role=alert]").await;
     judge.look("new-token-wrong", &[]).await;
-    chrome.click("[name=until]").await;
-    chrome.click_on("main button", "Create token").await;
-    chrome.element("#new-token").await;
+    browser.click("[name=until]").await;
+    browser.click_on("main button", "Create token").await;
+    browser.element("#new-token").await;
     judge.look("created", &[]).await;
     with_every_state(&system).await;
-    chrome.open("/profile/developer/?done=revoked").await;
-    chrome.click(".ended > summary").await;
-    chrome.with_text("tbody td", "expired").await;
+    browser.open("/profile/developer/?done=revoked").await;
+    browser.click(".ended > summary").await;
+    browser.with_text("tbody td", "expired").await;
     judge.look("developer-states", &[]).await;
-    chrome.click_on("tbody a", "laptop").await;
-    chrome.with_text("h1", "laptop").await;
+    browser.click_on("tbody a", "laptop").await;
+    browser.with_text("h1", "laptop").await;
     judge.look("token", &[]).await;
-    chrome.open("/profile/developer/?search=nothing&used=never").await;
-    chrome.with_text(".empty", "No active token matches").await;
+    browser.open("/profile/developer/?search=nothing&used=never").await;
+    browser.with_text(".empty", "No active token matches").await;
     judge.look("developer-filtered", &[]).await;
-    chrome.open("/nowhere").await;
-    chrome.with_text("h1", "Not found").await;
+    browser.open("/nowhere").await;
+    browser.with_text("h1", "Not found").await;
     judge.look("not-found", &[]).await;
-    chrome.open("/admin/users").await;
+    browser.open("/admin/users").await;
     judge.look("forbidden", &[]).await;
     system.set_user("1", "status", text("blocked")).await;
-    chrome.open("/profile/developer/").await;
-    chrome.with_text("h1", "You are signed out").await;
+    browser.open("/profile/developer/").await;
+    browser.with_text("h1", "You are signed out").await;
     judge.look("session-ended", &[]).await;
     judge.conclude();
-    drop(chrome);
+    drop(browser);
     system.stop().await;
 }
 
 #[tokio::test]
 async fn the_pages_of_an_administrator_are_accessible() {
     let system = System::start(&[]).await;
-    let Some(chrome) = Chrome::start(&system).await else { return };
-    let Some(mut judge) = judge(&chrome) else { return };
+    let Some(browser) = Browser::start(&system).await else { return };
+    let Some(mut judge) = judge(&browser) else { return };
     with_every_state(&system).await;
     system.set_user("3", "full_name", text("Ada Lovelace, Countess of Lovelace")).await;
-    chrome.sign_in("", "admin", "letmein").await;
-    chrome.with_text("h1", "Tokens").await;
+    browser.sign_in("", "admin", "letmein").await;
+    browser.with_text("h1", "Tokens").await;
     for number in 0..60 {
         system.set_user(&format!("u{number}"), "username", text(&format!("user-{number}"))).await;
     }
-    chrome.open("/admin/users").await;
+    browser.open("/admin/users").await;
     judge.look("users", &[]).await;
-    chrome.click_on("main a", "Next page").await;
-    chrome.with_text("main a", "First page").await;
+    browser.click_on("main a", "Next page").await;
+    browser.with_text("main a", "First page").await;
     judge.look("users-last", &[]).await;
     for (name, name_part) in [("users-found", "ld"), ("users-not-found", "unknown")] {
-        chrome.open(&format!("/admin/users?name={name_part}")).await;
+        browser.open(&format!("/admin/users?name={name_part}")).await;
         judge.look(name, &[]).await;
     }
-    chrome.open("/admin/users/3").await;
+    browser.open("/admin/users/3").await;
     judge.look("user-empty", &[]).await;
-    chrome.type_into("#name", "sync").await;
-    chrome.click("[name=limit][value=all]").await;
-    chrome.click_on("main button", "Issue the key").await;
-    chrome.element("#new-token").await;
+    browser.type_into("#name", "sync").await;
+    browser.click("[name=limit][value=all]").await;
+    browser.click_on("main button", "Issue the key").await;
+    browser.element("#new-token").await;
     judge.look("user-made", &[]).await;
-    chrome.open("/admin/users/1").await;
+    browser.open("/admin/users/1").await;
     judge.look("user-states", &[]).await;
     for (name, summary, field, typed, button) in [
         ("user-rename-wrong", "Rename", "#username", ":", "Rename the user"),
         ("user-password-wrong", "Set a password", "#password", "short", "Set the password"),
     ] {
-        chrome.click_on("summary", summary).await;
-        chrome.type_into(field, typed).await;
-        chrome.click_on("main button", button).await;
-        chrome.element("[role=alert]").await;
+        browser.click_on("summary", summary).await;
+        browser.type_into(field, typed).await;
+        browser.click_on("main button", button).await;
+        browser.element("[role=alert]").await;
         judge.look(name, &[]).await;
     }
-    chrome.open("/admin/users/1").await;
+    browser.open("/admin/users/1").await;
     for (css, summary) in
         [("summary", "Set a password"), ("summary", "Block"), ("li summary", "Remove")]
     {
-        chrome.click_on(css, summary).await;
+        browser.click_on(css, summary).await;
     }
     judge.look("user-confirm", &[]).await;
-    chrome.open("/admin/users/1").await;
-    chrome.click_on("summary", "Block").await;
-    chrome.click_on("button.danger", "Block the user").await;
-    chrome.with_text("[role=status]", "The user is blocked").await;
+    browser.open("/admin/users/1").await;
+    browser.click_on("summary", "Block").await;
+    browser.click_on("button.danger", "Block the user").await;
+    browser.with_text("[role=status]", "The user is blocked").await;
     judge.look("user-blocked", &[]).await;
-    chrome.open("/admin/users/99").await;
+    browser.open("/admin/users/99").await;
     judge.look("user-unknown", &[]).await;
-    look_at_tokens(&chrome, &mut judge).await;
-    look_at_new_user(&chrome, &mut judge).await;
+    look_at_tokens(&browser, &mut judge).await;
+    look_at_new_user(&browser, &mut judge).await;
     judge.conclude();
-    drop(chrome);
+    drop(browser);
     system.stop().await;
 }
 
 /// Looks at the tokens of all users.
-async fn look_at_tokens(chrome: &Chrome, judge: &mut Judge<'_>) {
+async fn look_at_tokens(browser: &Browser, judge: &mut Judge<'_>) {
     for (name, query) in [("all-tokens", ""), ("all-tokens-none", "?used=90&permission=x")] {
-        chrome.open(&format!("/admin/tokens{query}")).await;
+        browser.open(&format!("/admin/tokens{query}")).await;
         judge.look(name, &[]).await;
     }
 }
 
 /// Looks at the form for a new user.
-async fn look_at_new_user(chrome: &Chrome, judge: &mut Judge<'_>) {
-    chrome.open("/admin/users/new").await;
+async fn look_at_new_user(browser: &Browser, judge: &mut Judge<'_>) {
+    browser.open("/admin/users/new").await;
     judge.look("new-user", &[]).await;
-    chrome.type_into("#username", "admin").await;
-    chrome.type_into("#permissions", "ROLE_USER").await;
-    chrome.click_on("main button", "Add the user").await;
-    chrome.element("[role=alert]").await;
+    browser.type_into("#username", "admin").await;
+    browser.type_into("#permissions", "ROLE_USER").await;
+    browser.click_on("main button", "Add the user").await;
+    browser.element("[role=alert]").await;
     judge.look("new-user-wrong", &[]).await;
 }
 
@@ -279,12 +279,12 @@ const SWAGGERS: [(&str, &str); 2] =
 #[tokio::test]
 async fn swagger_is_accessible_except_for_its_own_markup() {
     let system = System::start(&[]).await;
-    let Some(chrome) = Chrome::start(&system).await else { return };
-    let Some(mut judge) = judge(&chrome) else { return };
-    chrome.open("/docs/swagger-ui/index.html").await;
-    chrome.element(".opblock").await;
+    let Some(browser) = Browser::start(&system).await else { return };
+    let Some(mut judge) = judge(&browser) else { return };
+    browser.open("/docs/swagger-ui/index.html").await;
+    browser.element(".opblock").await;
     judge.look("swagger", &SWAGGERS).await;
     judge.conclude();
-    drop(chrome);
+    drop(browser);
     system.stop().await;
 }

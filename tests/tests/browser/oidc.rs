@@ -13,7 +13,7 @@ use hallpass_store::links::{Identity, Linked};
 use tests::system::System;
 
 use crate::{
-    chrome::{Chrome, installed},
+    browser::{Browser, installed},
     looks::judge,
 };
 
@@ -93,25 +93,25 @@ async fn a_user_signs_in_at_the_provider_and_out_again() {
         [("HALLPASS_OIDC_ISSUER", issuer.as_str()), ("HALLPASS_OIDC_CLIENT_ID", "hallpass")];
     let system = system(port, &redirect_uri, &settings).await;
     let Some(_provider) = Provider::node(at, &redirect_uri, &system.authority()) else { return };
-    let Some(chrome) = Chrome::start(&system).await else { return };
+    let Some(browser) = Browser::start(&system).await else { return };
     let sign_in = async |name: &str| {
-        chrome.type_into("[name=login]", name).await;
-        chrome.type_into("[name=password]", "any").await;
-        chrome.click_on("[type=submit]", "Sign-in").await;
-        chrome.with_text("[type=submit]", "Continue").await;
+        browser.type_into("[name=login]", name).await;
+        browser.type_into("[name=password]", "any").await;
+        browser.click_on("[type=submit]", "Sign-in").await;
+        browser.with_text("[type=submit]", "Continue").await;
         // The provider goes by the time of the machine.
         system.catch_up();
-        chrome.click("[type=submit]").await;
+        browser.click("[type=submit]").await;
     };
 
-    let Some(mut judge) = judge(&chrome) else { return };
+    let Some(mut judge) = judge(&browser) else { return };
     // A page that needs a session leads to the provider, and the provider to no session yet.
-    chrome.open("/profile/developer/new").await;
-    chrome.with_text("main a.button", "Sign in with 127.0.0.1").await;
+    browser.open("/profile/developer/new").await;
+    browser.with_text("main a.button", "Sign in with 127.0.0.1").await;
     judge.look("sign-in-provider", &[]).await;
-    chrome.click_on("main a.button", "Sign in with 127.0.0.1").await;
+    browser.click_on("main a.button", "Sign in with 127.0.0.1").await;
     sign_in("ada@example.com").await;
-    chrome.with_text("[role=alert]", "its subject is ada@example.com").await;
+    browser.with_text("[role=alert]", "its subject is ada@example.com").await;
     judge.look("sign-in-not-linked", &[]).await;
 
     // Once the user is linked, the provider still knows the browser.
@@ -119,27 +119,27 @@ async fn a_user_signs_in_at_the_provider_and_out_again() {
     let linked = system.store().link(&"1".parse().unwrap(), &identity).await.unwrap();
     assert_eq!(linked, Linked::Now);
     system.catch_up();
-    chrome.click_on("main a.button", "Sign in with 127.0.0.1").await;
-    chrome.with_text("h1", "New token").await;
-    chrome.click("form.who button").await;
-    chrome.with_text("[role=status]", "You are signed out of Hallpass.").await;
+    browser.click_on("main a.button", "Sign in with 127.0.0.1").await;
+    browser.with_text("h1", "New token").await;
+    browser.click("form.who button").await;
+    browser.with_text("[role=status]", "You are signed out of Hallpass.").await;
     judge.look("signed-out-here", &[]).await;
     // The provider still knows the browser, until the user signs out there. It ends a session that
     // began meanwhile.
-    chrome.click_on("main a.button", "Sign in with 127.0.0.1").await;
-    chrome.with_text("h1", "Tokens").await;
-    chrome.open("/sign-in/oidc/sign-out").await;
-    chrome.with_text("button[autofocus]", "Yes, sign me out").await;
+    browser.click_on("main a.button", "Sign in with 127.0.0.1").await;
+    browser.with_text("h1", "Tokens").await;
+    browser.open("/sign-in/oidc/sign-out").await;
+    browser.with_text("button[autofocus]", "Yes, sign me out").await;
     system.catch_up();
-    chrome.click("button[autofocus]").await;
-    chrome.with_text("h1", "Sign in").await;
-    chrome.open("/profile/developer/").await;
-    chrome.with_text("[role=alert]", "Your session has ended").await;
-    chrome.open("/sign-in").await;
-    chrome.click_on("main a.button", "Sign in with 127.0.0.1").await;
-    chrome.with_text("[type=submit]", "Sign-in").await;
+    browser.click("button[autofocus]").await;
+    browser.with_text("h1", "Sign in").await;
+    browser.open("/profile/developer/").await;
+    browser.with_text("[role=alert]", "Your session has ended").await;
+    browser.open("/sign-in").await;
+    browser.click_on("main a.button", "Sign in with 127.0.0.1").await;
+    browser.with_text("[type=submit]", "Sign-in").await;
     judge.conclude();
-    drop(chrome);
+    drop(browser);
     system.stop().await;
 }
 
@@ -156,19 +156,19 @@ async fn a_new_person_signs_in_at_another_provider() {
     ];
     let system = system(port, &redirect_uri, &settings).await;
     let Some(_provider) = Provider::go(at, &redirect_uri) else { return };
-    let Some(chrome) = Chrome::start(&system).await else { return };
-    chrome.open("/profile/developer/").await;
-    chrome.click_on("main a.button", "Sign in with localhost").await;
-    chrome.type_into("#username", "test-user@localhost").await;
-    chrome.type_into("#password", "verysecure").await;
+    let Some(browser) = Browser::start(&system).await else { return };
+    browser.open("/profile/developer/").await;
+    browser.click_on("main a.button", "Sign in with localhost").await;
+    browser.type_into("#username", "test-user@localhost").await;
+    browser.type_into("#password", "verysecure").await;
     // The provider goes by the time of the machine.
     system.catch_up();
-    chrome.click_on("[type=submit]", "Login").await;
-    chrome.with_text("h1", "Tokens").await;
+    browser.click_on("[type=submit]", "Login").await;
+    browser.with_text("h1", "Tokens").await;
     let id = Identity::new(&issuer, "id1").new_user_id().unwrap();
     let user = system.store().user(&id).await.unwrap().unwrap();
     assert_eq!(user.username, "test-user@localhost");
     assert_eq!(user.permissions.to_string(), "orders:read");
-    drop(chrome);
+    drop(browser);
     system.stop().await;
 }

@@ -2,38 +2,38 @@
 
 use tests::system::System;
 
-use crate::chrome::{Chrome, origin};
+use crate::browser::{Browser, origin};
 
 async fn authorize_and_try_out(base: &str) {
     let system = System::start_with(&[], |options| base.clone_into(&mut options.base_path)).await;
-    let Some(chrome) = Chrome::start(&system).await else { return };
+    let Some(browser) = Browser::start(&system).await else { return };
     let path = format!("{base}/api/services_token/generate");
     let token = system.ask("POST", &path, &tests::basic("my_username", "topsecret")).await.json();
-    chrome.open(&format!("{base}/docs/swagger-ui/index.html")).await;
-    chrome.click(".btn.authorize").await;
-    chrome.type_into("#auth-bearer-value", token["token"].as_str().unwrap()).await;
-    chrome.click(".modal-ux form:has(#auth-bearer-value) .authorize").await;
-    chrome.click(".modal-ux .close-modal").await;
+    browser.open(&format!("{base}/docs/swagger-ui/index.html")).await;
+    browser.click(".btn.authorize").await;
+    browser.type_into("#auth-bearer-value", token["token"].as_str().unwrap()).await;
+    browser.click(".modal-ux form:has(#auth-bearer-value) .authorize").await;
+    browser.click(".modal-ux .close-modal").await;
     let operation = "[id^=operations-]:has([data-path='/rs/profile'])";
-    chrome.click(&format!("{operation} .opblock-summary-control")).await;
-    chrome.click(&format!("{operation} .try-out__btn")).await;
-    chrome.click(&format!("{operation} .execute")).await;
-    chrome
+    browser.click(&format!("{operation} .opblock-summary-control")).await;
+    browser.click(&format!("{operation} .try-out__btn")).await;
+    browser.click(&format!("{operation} .execute")).await;
+    browser
         .with_text(&format!("{operation} .live-responses-table .response-col_status"), "200")
         .await;
-    chrome
+    browser
         .with_text(
             &format!("{operation} .live-responses-table .response-col_description"),
             "my_username",
         )
         .await;
-    chrome
+    browser
         .with_text(
             &format!("{operation} .request-url"),
             &format!("{}{base}/rs/profile", origin(&system)),
         )
         .await;
-    drop(chrome);
+    drop(browser);
     system.stop().await;
 }
 

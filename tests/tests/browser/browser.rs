@@ -14,18 +14,20 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::system::System;
 use thirtyfour::{
-    ChromiumLikeCapabilities, DesiredCapabilities, Key, TypingData, WebDriver, WebElement,
-    prelude::*,
+    Capabilities, ChromiumLikeCapabilities, DesiredCapabilities, Key, TypingData, WebDriver,
+    WebElement, prelude::*,
 };
 use tokio::sync::{Mutex, MutexGuard};
 
 /// A running browser. It quits when this is dropped, even by a test that fails.
-pub(crate) struct Chrome {
+pub(crate) struct Browser {
     driver: Option<WebDriver>,
     process: Child,
     port: u16,
+    /// The request with which the driver stops the browser: method and path.
+    quit: String,
     url: String,
-    /// Held open: ChromeDriver would not survive writing to a closed pipe.
+    /// Held open: a driver would not survive writing to a closed pipe.
     _output: BufReader<ChildStdout>,
     _home: TempDir,
     _turn: MutexGuard<'static, ()>,
@@ -82,7 +84,7 @@ pub(crate) fn origin(system: &System) -> &str {
     &url[..path]
 }
 
-impl Chrome {
+impl Browser {
     /// Starts a browser that trusts this system, or returns `None` and writes a line to standard
     /// error if none is installed.
     pub(crate) async fn start(system: &System) -> Option<Self> {
@@ -116,25 +118,10 @@ impl Chrome {
             };
             assert!(done.success(), "certutil {arguments:?}");
         }
-        let mut command = Command::new("chromedriver");
-        command
-            .args(["--port=0"])
-            .env("HOME", home.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let Ok(mut process) = command.spawn() else {
+        let Some(mut browser) = Self::drive("chromedriver", "on port ", system, home, turn) else {
             skip("chromedriver is not installed (Debian: chromium and chromium-driver)");
             return None;
         };
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut lines = output.by_ref().lines().map_while(Result::ok);
-        let port = lines.find_map(|line| {
-            line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
-        });
-        let port = port.expect("chromedriver says on which port it listens");
-        let url = origin(system).to_owned();
-        let mut chrome =
-            Self { driver: None, process, port, url, _output: output, _home: home, _turn: turn };
         let mut wanted = DesiredCapabilities::chrome();
         for argument in [
             "--headless=new",
@@ -147,9 +134,72 @@ impl Chrome {
             wanted.add_arg(argument).unwrap();
         }
         wanted.add_experimental_option("prefs", preferences).unwrap();
-        chrome.driver =
-            Some(WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.unwrap());
-        Some(chrome)
+        browser.open_session(wanted).await;
+        // ChromeDriver stops its browsers if it is asked to quit, but not if it is killed.
+        "GET /shutdown".clone_into(&mut browser.quit);
+        Some(browser)
+    }
+
+    /// Starts Firefox, or returns `None` and writes a line to standard error if it or geckodriver is
+    /// not installed. It takes any certificate.
+    pub(crate) async fn firefox(system: &System) -> Option<Self> {
+        if variable("HALLPASS_TEST_BROWSER").as_deref() == Some("off") {
+            skip("HALLPASS_TEST_BROWSER=off");
+            return None;
+        }
+        let turn = TURN.lock().await;
+        let home = TempDir::new().unwrap();
+        let Some(mut browser) =
+            Self::drive("geckodriver", "Listening on 127.0.0.1:", system, home, turn)
+        else {
+            skip("geckodriver is not installed (`cargo install geckodriver`)");
+            return None;
+        };
+        let mut wanted = DesiredCapabilities::firefox();
+        wanted.set_headless().unwrap();
+        wanted.accept_insecure_certs(true).unwrap();
+        browser.open_session(wanted).await;
+        // Firefox outlives a geckodriver that is killed.
+        let session = browser.driver().session_id().to_string();
+        browser.quit = format!("DELETE /session/{session}");
+        Some(browser)
+    }
+
+    /// Starts a driver that says on which port it listens. Returns `None` if it is not installed.
+    fn drive(
+        program: &str,
+        before_port: &str,
+        system: &System,
+        home: TempDir,
+        turn: MutexGuard<'static, ()>,
+    ) -> Option<Self> {
+        let mut command = Command::new(program);
+        command
+            .args(["--port=0"])
+            .env("HOME", home.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut process = command.spawn().ok()?;
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut lines = output.by_ref().lines().map_while(Result::ok);
+        let port = lines
+            .find_map(|line| line.split(before_port).nth(1)?.trim_end_matches('.').parse().ok());
+        let port = port.unwrap_or_else(|| panic!("{program} says on which port it listens"));
+        Some(Self {
+            driver: None,
+            process,
+            port,
+            quit: String::new(),
+            url: origin(system).to_owned(),
+            _output: output,
+            _home: home,
+            _turn: turn,
+        })
+    }
+
+    async fn open_session(&mut self, wanted: impl Into<Capabilities>) {
+        let driver = format!("http://127.0.0.1:{}", self.port);
+        self.driver = Some(WebDriver::new(driver, wanted).await.unwrap());
     }
 
     pub(crate) fn driver(&self) -> &WebDriver {
@@ -249,15 +299,13 @@ impl Chrome {
     }
 }
 
-impl Drop for Chrome {
+impl Drop for Browser {
     fn drop(&mut self) {
-        // ChromeDriver stops its browsers if it is asked to quit, but not if it is killed.
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
             let _sent = stream.set_read_timeout(Some(PATIENCE));
-            let _sent = write!(
-                stream,
-                "GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-            );
+            let (quit, port) = (&self.quit, self.port);
+            let host = format!("Host: 127.0.0.1:{port}\r\nConnection: close");
+            let _sent = write!(stream, "{quit} HTTP/1.1\r\n{host}\r\n\r\n");
             let _read = stream.read_to_string(&mut String::new());
         }
         let _gone = self.process.kill();

@@ -1,0 +1,169 @@
+//! Offers: tokens that an administrator has prepared for a user, and that only the user sees. The
+//! token does not exist before the user accepts it. An offer is in the user's partition, and is
+//! deleted when it is accepted or declined, or by TTL. The caller checks its expiry.
+
+use hallpass_token::{
+    Binding, Fingerprint, Format, Scope, Timestamp, User, UserId, secret::Digest,
+};
+
+use crate::{
+    Failure, Store,
+    failure::Corrupt,
+    item::{self, Item},
+};
+
+/// An offered token.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The user to whom it is offered.
+    pub user_id: UserId,
+    /// The user's fingerprint when it was offered.
+    pub fingerprint: Fingerprint,
+    /// The attributes that the fingerprint covers.
+    pub binding: Binding,
+    /// The digest of the user's password hash when it was offered, if the user had one.
+    pub password: Option<Digest>,
+    /// What offered it, as a record names its issuer.
+    pub offered_by: String,
+    /// When it was offered.
+    pub offered_at: Timestamp,
+    /// Until when it can be accepted.
+    pub until: Timestamp,
+    /// The name of the token.
+    pub name: String,
+    /// The description of the token.
+    pub description: Option<String>,
+    /// The scope of the token; all permissions of the user without it.
+    pub scope: Option<Scope>,
+    /// The format of the token.
+    pub format: Format,
+    /// The expiry of the token.
+    pub expires_at: Timestamp,
+}
+
+/// The prefix of the sort keys of offers.
+const OFFER: &str = "#offer#";
+
+const OFFERED_BY: &str = "offered_by";
+const OFFERED_AT: &str = "offered_at";
+const PASSWORD: &str = "password_digest";
+const EXPIRES_AT: &str = "expires_at";
+
+impl Offer {
+    /// Whether the offer is still good: the user has not changed since, and its time is not over.
+    pub fn is_open(&self, user: &User, now: Timestamp) -> bool {
+        user.id == self.user_id
+            && self.binding.fingerprint(user) == self.fingerprint
+            && !self.until.has_passed(now)
+    }
+
+    /// Whether the user's password is the one that the user had when the token was offered, so that
+    /// the administrator has not set one since to accept it in the user's place.
+    pub fn has_same_password(&self, user: &User) -> bool {
+        match (&self.password, user.password_hash()) {
+            (Some(digest), Some(hash)) => digest.is_of(hash.as_bytes()),
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    fn to_item(&self, id: &Digest) -> Item {
+        let mut item = key(&self.user_id, id);
+        let attributes = [
+            (item::FINGERPRINT, Some(item::fingerprint_value(&self.fingerprint))),
+            (item::BINDING, Some(item::binding_value(&self.binding))),
+            (PASSWORD, self.password.as_ref().map(|digest| item::text(digest.text()))),
+            (OFFERED_BY, Some(item::text(&self.offered_by))),
+            (OFFERED_AT, Some(item::number(self.offered_at))),
+            (item::PURGE_AT, Some(item::number(self.until))),
+            (item::NAME, Some(item::text(&self.name))),
+            (item::DESCRIPTION, self.description.as_ref().map(item::text)),
+            (item::SCOPE, self.scope.as_ref().map(item::scope_value)),
+            (item::FORMAT, Some(item::text(self.format.as_str()))),
+            (EXPIRES_AT, Some(item::number(self.expires_at))),
+        ];
+        let given =
+            attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        item.extend(given);
+        item
+    }
+
+    fn from_item(item: &Item) -> Result<Self, Corrupt> {
+        let instant = |name| item::instant(item, name)?.ok_or(Corrupt(name));
+        let password: Option<String> = item::optional(item, PASSWORD)?;
+        Ok(Self {
+            user_id: item::required(item, item::USER_ID)?,
+            fingerprint: item::fingerprint(item)?,
+            binding: item::binding(item)?,
+            password: password.as_deref().and_then(Digest::parse),
+            offered_by: item::required(item, OFFERED_BY)?,
+            offered_at: instant(OFFERED_AT)?,
+            until: instant(item::PURGE_AT)?,
+            name: item::required(item, item::NAME)?,
+            description: item::optional(item, item::DESCRIPTION)?,
+            scope: item::scope(item)?,
+            format: item::format(item)?,
+            expires_at: instant(EXPIRES_AT)?,
+        })
+    }
+}
+
+impl Store {
+    /// Writes an offer under its ID.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn offer(&self, id: &Digest, offer: &Offer) -> Result<(), Failure> {
+        self.put_new(offer.to_item(id), "offering the token").await
+    }
+
+    /// Lists the offers to a user with their IDs, in no particular order. The read is strongly
+    /// consistent. Unreadable ones are omitted, because they are never accepted.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
+    pub async fn offers_to(&self, user_id: &UserId) -> Result<Vec<(Digest, Offer)>, Failure> {
+        const DOING: &str = "listing the offers to the user";
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true);
+            let call = call
+                .key_condition_expression("#user = :user AND begins_with(#token, :offers)")
+                .expression_attribute_names("#user", item::USER_ID)
+                .expression_attribute_names("#token", item::TOKEN)
+                .expression_attribute_values(":user", item::text(user_id.as_str()))
+                .expression_attribute_values(":offers", item::text(OFFER))
+                .set_exclusive_start_key(after);
+            let response = call.send().await.map_err(Failure::of(DOING))?;
+            all.extend(response.items().iter().filter_map(|item| {
+                let token = item.get(item::TOKEN)?.as_s().ok()?;
+                let id = Digest::parse(token.strip_prefix(OFFER)?)?;
+                Some((id, Offer::from_item(item).ok()?))
+            }));
+            after = response.last_evaluated_key;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Takes an offer, so that it can be accepted or declined once. Returns `None` if it does not
+    /// exist or another request has taken it.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the offer is corrupt.
+    pub async fn take_offer(
+        &self,
+        user_id: &UserId,
+        id: &Digest,
+    ) -> Result<Option<Offer>, Failure> {
+        const DOING: &str = "taking the offer";
+        let Some(item) = self.get(key(user_id, id), DOING).await? else { return Ok(None) };
+        let offer = Offer::from_item(&item).map_err(|bad| Failure::new(DOING, bad))?;
+        let is_taken = self.delete_existing(key(user_id, id), DOING).await?;
+        Ok(is_taken.then_some(offer))
+    }
+}
+
+fn key(user_id: &UserId, id: &Digest) -> Item {
+    item::key(user_id.as_str(), &format!("{OFFER}{}", id.text()))
+}
