@@ -9,13 +9,15 @@ use hallpass_http::routes::Route;
 use crate::{client::Reply, html::check, system::System};
 
 /// The method and path of every page, form and file for browsers.
-pub const PAGES: [(&str, &str); 22] = [
+pub const PAGES: [(&str, &str); 24] = [
     ("GET", "/"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
     ("GET", "/sign-in/oidc"),
     ("GET", "/sign-in/oidc/callback"),
     ("GET", "/sign-in/oidc/sign-out"),
+    ("GET", "/portal/sign-in"),
+    ("POST", "/portal/sign-in"),
     ("POST", "/sign-out"),
     ("GET", "/profile/developer"),
     ("GET", "/profile/developer/new"),

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Request, Response, World};
+use serde_json::Value;
+
+use crate::{Request, Response, World, api::bearer};
 
 /// A browser without a screen.
 #[derive(Clone, Debug)]
@@ -25,6 +27,38 @@ impl<'a> WebClient<'a> {
     pub async fn arriving(world: &'a World) -> Self {
         let mut web_client = Self::new(world);
         web_client.open("Console", Request::new("GET", "/sign-in")).await;
+        web_client
+    }
+
+    /// Returns a browser that shows the page of a link to a portal session, for which the token has
+    /// asked, and the secret of the link.
+    pub async fn at_portal(world: &'a World, token: &str, body: &Value) -> (Self, String) {
+        let asking = Request::new("POST", "/portal/sessions").header("Host", "api.example.com");
+        let asking = asking.authorization(&bearer(token)).json(body);
+        let response = world.send("Console", asking).await;
+        assert_eq!(response.status, 201, "{response:?}");
+        let link = response.json()["url"].as_str().unwrap().to_owned();
+        let page = "https://api.example.com/v1/portal/sign-in?session=";
+        let secret = link.strip_prefix(page).unwrap().to_owned();
+        let mut web_client = Self::new(world);
+        let page = Request::new("GET", "/portal/sign-in").query("session", &secret);
+        let page = web_client.open("Console", page).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        (web_client, secret)
+    }
+
+    /// Returns the form of the page of a link.
+    pub fn portal_form(&self, secret: &str) -> Request {
+        self.with_form(Request::new("POST", "/portal/sign-in"), &[("session", secret)])
+    }
+
+    /// Returns a browser with a portal session, for which the token has asked.
+    pub async fn from_portal(world: &'a World, token: &str, body: &Value) -> Self {
+        let (mut web_client, secret) = Self::at_portal(world, token, body).await;
+        let form = web_client.portal_form(&secret);
+        let response = web_client.receive(world.send("Generate", form).await);
+        assert_eq!(response.status, 303, "{response:?}");
+        web_client.open("Console", Request::new("GET", "/profile/developer")).await;
         web_client
     }
 

@@ -6,7 +6,7 @@
 //! | tokens in `Authorization`, in forms and in responses that issue one; the `jti` of JWTs | the log of the functions, at TRACE |
 //! | passwords in `Authorization` and in forms, and their `Basic` encodings | the messages of panics other than a test's own |
 //! | the key of the tests | every response and error of a function, authorizer contexts included |
-//! | the cookies of sessions (in sessions and the tables only) | the tables at the end of the test |
+//! | the cookies of sessions and the links of portal sessions (in sessions and the tables only) | the tables at the end of the test |
 //!
 //! A token may appear in one response, the one that issues it, which must be a success. The witness
 //! reports a secret anywhere else to the next call of any test in the process, which then fails.
@@ -179,6 +179,11 @@ pub fn got(place: &str, status: u16, cookies: &[&str], text: &str) {
         witness.see(place, text, true);
         if status < 400 {
             witness.learn_tokens(text);
+        }
+        // The link of a portal session holds the user ID in front of the secret.
+        let links = text.split("/portal/sign-in?session=").skip(1);
+        for secret in links.filter_map(|link| link.split_once('.')?.1.get(..SECRET_END)) {
+            witness.learn(secret, true);
         }
         for cookie in cookies {
             let value = cookie

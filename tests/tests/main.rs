@@ -53,6 +53,7 @@ mod pages;
 mod parents;
 mod pasted;
 mod permissions;
+mod portal;
 mod presence;
 mod promises;
 mod prune;

@@ -68,6 +68,9 @@ async fn prune_makes_exactly_the_permitted_requests() {
     check(&world, &tap, "Prune").await;
 }
 
+/// The page to which portal sessions lead back.
+const BACK: (&str, &str) = ("HALLPASS_PORTAL_RETURN_TO", "https://app.example.com/");
+
 /// Adds a user and changes users with every form of the administrator.
 async fn administer(world: &World, admin: &mut WebClient<'_>) {
     let new = [
@@ -101,6 +104,20 @@ async fn administer(world: &World, admin: &mut WebClient<'_>) {
     }
 }
 
+/// Sends both requests of the implicit flow.
+async fn decide_implicitly(world: &World, login: &str) {
+    let begin = Request::new("GET", "/rs/authorize-implicit")
+        .query("client_id", "app")
+        .query("response_type", "token");
+    let reply = world.send("Generate", begin.authorization(login)).await;
+    let cookie = reply.header("set-cookie").split(';').next().unwrap();
+    let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
+    let authenticity = text_in(&reply.json(), "authenticityToken");
+    let decide =
+        decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
+    send(world, "Generate", decide.header("Cookie", cookie)).await;
+}
+
 /// Sends a request that must succeed.
 async fn send(world: &World, function: &str, request: Request) -> Value {
     let response = world.send(function, request).await;
@@ -114,12 +131,16 @@ fn text_in(response: &Value, member: &str) -> String {
 
 #[tokio::test]
 async fn generate_makes_exactly_the_permitted_requests() {
-    let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS", "4")]).await;
+    let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS", "4"), BACK]).await;
     world.set_user("1", "token_generation", Some(AttributeValue::N("7".to_owned()))).await;
     let permissions = ["ROLE_USER", "ROLE_ADMIN"].map(str::to_owned).to_vec();
     world.set_user("1", "permissions", Some(AttributeValue::Ss(permissions))).await;
     let mut web_client = WebClient::signed_in(&world, "my_username", "topsecret").await;
-    // The page with the form made requests of the console.
+    let caller = world.create_token(Format::Signed, "2", 30).await.text;
+    let portal = json!({"user_id": "1", "return_to": BACK.1});
+    let (waiting, secret) = WebClient::at_portal(&world, &caller, &portal).await;
+    let mut in_portal = WebClient::from_portal(&world, &caller, &portal).await;
+    // The pages with the forms made requests of the console.
     tap.seen();
     let login = basic("my_username", "topsecret");
     assert_eq!(world.generate(&basic("my_username", "wrong")).await.status, 401);
@@ -159,16 +180,7 @@ async fn generate_makes_exactly_the_permitted_requests() {
     }
     send(&world, "Generate", Request::new("GET", "/rs/authorise").authorization(&login)).await;
 
-    let begin = Request::new("GET", "/rs/authorize-implicit")
-        .query("client_id", "app")
-        .query("response_type", "token");
-    let reply = world.send("Generate", begin.authorization(&login)).await;
-    let cookie = reply.header("set-cookie").split(';').next().unwrap();
-    let decide = Request::new("GET", "/rs/authorize-implicit/decision").query("client_id", "app");
-    let authenticity = text_in(&reply.json(), "authenticityToken");
-    let decide =
-        decide.query("oauthDecision", "allow").query("session_authenticity_token", &authenticity);
-    send(&world, "Generate", decide.header("Cookie", cookie)).await;
+    decide_implicitly(&world, &login).await;
     let form = [("do", "make"), ("name", "of the page"), ("limit", "all")];
     let own = || Request::new("POST", "/profile/developer");
     let response = web_client.submit("Generate", own(), &form).await;
@@ -178,12 +190,17 @@ async fn generate_makes_exactly_the_permitted_requests() {
     let response = web_client.submit("Generate", own(), &rotate).await;
     assert_eq!(response.status, 404, "{response:?}");
     administer(&world, &mut web_client).await;
+    let form = waiting.portal_form(&secret);
+    assert_eq!(world.send("Generate", form).await.status, 303);
+    let form = [("do", "make"), ("name", "a"), ("limit", "some"), ("scope", "ROLE_USER")];
+    let response = in_portal.submit("Generate", own(), &form).await;
+    assert!([201, 409].contains(&response.status), "{response:?}");
     check(&world, &tap, "Generate").await;
 }
 
 #[tokio::test]
 async fn the_console_makes_exactly_the_permitted_requests() {
-    let (world, tap) = World::tapped(&[]).await;
+    let (world, tap) = World::tapped(&[BACK]).await;
     let mut web_client = WebClient::signed_in(&world, "admin", "letmein").await;
     // Signing in made requests of generate.
     tap.seen();
@@ -229,6 +246,8 @@ async fn the_console_makes_exactly_the_permitted_requests() {
         let response = web_client.open("Console", page.clone()).await;
         assert_eq!(response.status, 200, "{response:?}");
     }
+    let portal = json!({"user_id": "1", "return_to": BACK.1});
+    WebClient::at_portal(&world, &admin.text, &portal).await;
     check(&world, &tap, "Console").await;
 }
 

@@ -20,6 +20,7 @@ use crate::every_call::state::State;
 
 mod log_ins;
 mod permissions;
+mod portal;
 pub(crate) mod requests;
 
 use requests::{Case, cases};

@@ -169,6 +169,16 @@ const ISSUERS: [&str; 5] =
 const CALLBACKS: [&str; 4] =
     [" ", "https://a/", "http://a.b/sign-in/oidc/callback", "https://a/sign-in/oidc/callback?"];
 const SCOPES: [&str; 5] = [" ", "profile", "openid,profile", "openid ", "openid  email"];
+const RETURNS: [&str; 8] = [
+    "app.example.com",
+    "/account",
+    "https://",
+    "http://app.example.com/",
+    "http://localhost.example.com/",
+    "https://a.example.com;https://b.example.com",
+    "https://u@a.example.com/",
+    "https://a.example.com/\"",
+];
 const TABLES: [&str; 3] = [" ", "Users ", "a\nb"];
 
 /// Returns values that the variable rejects.
@@ -210,6 +220,7 @@ fn rejected(name: &str) -> Vec<&'static str> {
             vec![" ", "soon", "2028", "2028-01-01", "2028-13-01T00:00:00Z", "2028-01-01T00:00:00Z "]
         }
         "HALLPASS_CORS_ALLOWED_ORIGINS" => ORIGINS.to_vec(),
+        "HALLPASS_PORTAL_RETURN_TO" => RETURNS.to_vec(),
         "HALLPASS_INVALIDATE_ON"
         | "HALLPASS_INVALIDATE_ON_SIGNED"
         | "HALLPASS_INVALIDATE_ON_DEVELOPER"

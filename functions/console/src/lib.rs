@@ -13,6 +13,7 @@ use serde_json::json;
 mod introspect;
 mod list;
 mod pages;
+mod portal;
 mod user;
 
 /// Handles one request.
@@ -32,6 +33,10 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Console::ShowProfile => user::profile(context, request).await,
         Console::ShowSignInPage => {
             hallpass_web::or_message(request, hallpass_web::sign_in::page(context, request).await)
+        }
+        Console::CreatePortalSession => portal::create(context, request).await,
+        Console::ShowPortalPage => {
+            hallpass_web::or_message(request, hallpass_web::portal::page(context, request).await)
         }
         Console::ShowHome => Ok(hallpass_web::home(request)),
         Console::ShowDeveloperPage => {

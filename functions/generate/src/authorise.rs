@@ -29,7 +29,7 @@ pub(crate) async fn temporary(context: &Context<'_>, caller: &Caller) -> Result<
     let Context { service, now, .. } = *context;
     let new_token = NewToken {
         continues_family: true,
-        scope: own_scope(service, caller.token())?,
+        scope: own_scope(service, caller)?,
         ..NewToken::new(
             Shape::Temporary,
             now.after(TEMPORARY).min(service.settings.latest_expiry(now)),

@@ -202,7 +202,7 @@ fn scope(
     requested: Option<Scope>,
 ) -> Result<Option<Scope>, Problem> {
     let Some(requested) = requested else {
-        return if other.is_some() { Ok(None) } else { own_scope(service, caller.token()) };
+        return if other.is_some() { Ok(None) } else { own_scope(service, caller) };
     };
     let granted =
         requested.intersection(other.map_or_else(|| caller.scope(), |user| &user.permissions));

@@ -9,6 +9,7 @@
 //! | `developer` | `POST /profile/developer`, compatible with hypothesis/h |
 //! | `pages` | the forms of the pages: signing in, own tokens, keys of administrators |
 //! | `oidc` | signing in to the pages at an identity provider |
+//! | `portal` | signing in to the pages from an application |
 //! | `users` | the forms with which administrators add and change users |
 //! | `create`, `rotate` | `POST /tokens` and `POST /tokens/{id}/rotate` |
 
@@ -28,6 +29,7 @@ mod implicit;
 mod offers;
 pub mod oidc;
 mod pages;
+mod portal;
 mod rarog;
 mod rotate;
 mod services_token;
@@ -82,6 +84,9 @@ async fn response(
         }
         Generate::EndSessionsByProvider => {
             Box::pin(oidc::back_channel_logout(context, provider, request)).await
+        }
+        Generate::SignInFromPortal => {
+            hallpass_web::or_message(request, Box::pin(portal::sign_in(context, request)).await)
         }
         Generate::IssueKeyOnPage => {
             hallpass_web::or_message(request, Box::pin(pages::issue_key(context, request)).await)

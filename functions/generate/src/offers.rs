@@ -35,7 +35,7 @@ pub(crate) async fn offer(
         Problem::invalid_member("claim", "a token is offered to another user, named by user_id")
     })?;
     let user = &other.value;
-    if service.store.offers_to(&user.id).await?.len() >= MAX_OFFERS {
+    if service.store.token_offers(&user.id).await?.len() >= MAX_OFFERS {
         return Err(Problem::conflict(format!("The user has {MAX_OFFERS} offers already")));
     }
     let binding = service.settings.session_binding().clone();
@@ -54,7 +54,7 @@ pub(crate) async fn offer(
         expires_at: checked.expires_at,
     };
     let id = Digest::of(&randomness.form()?);
-    service.store.offer(&id, &offer).await?;
+    service.store.offer_token(&id, &offer).await?;
     Event::Offered(&user.id).log();
     Ok(json!({
         "id": id.text(),
@@ -79,13 +79,18 @@ pub(crate) async fn accept(
 ) -> Result<(Text, Record), Problem> {
     let Context { service, now, .. } = *context;
     let user = sent.session.user();
+    let browser_session = sent.session.browser_session();
+    // The application that began the session could read the text.
+    if browser_session.portal.is_some() {
+        return Err(Problem::not_permitted());
+    }
     let id = id(sent)?;
-    let offers = service.store.offers_to(&user.id).await?;
+    let offers = service.store.token_offers(&user.id).await?;
     let is_asked = |found: &Digest| found.text() == id.text();
     let open =
         offers.into_iter().find(|(found, offer)| is_asked(found) && offer.is_open(user, now));
     let (_, offer) = open.ok_or_else(gone)?;
-    if !sent.session.browser_session().is_of_provider && !offer.has_same_password(user) {
+    if !browser_session.is_of_provider && !offer.has_same_password(user) {
         let wrong = "Your password was set after this token was offered. Ask for a new offer";
         return Err(Problem::conflict(wrong));
     }
@@ -96,7 +101,7 @@ pub(crate) async fn accept(
     if scope.as_ref().is_some_and(hallpass_token::Scope::is_empty) {
         return Err(Problem::conflict("You no longer have the permissions of this token"));
     }
-    let offer = service.store.take_offer(&user.id, &id).await?.ok_or_else(gone)?;
+    let offer = service.store.take_token_offer(&user.id, &id).await?.ok_or_else(gone)?;
     let shape = if offer.format == Format::Jwt { Shape::Key } else { Shape::Signed };
     let new_token = NewToken {
         name: Some(offer.name.clone()),
@@ -106,7 +111,7 @@ pub(crate) async fn accept(
     };
     let issued = issue::issue(context, caller, new_token).await;
     if issued.is_err()
-        && let Err(failure) = service.store.offer(&id, &offer).await
+        && let Err(failure) = service.store.offer_token(&id, &offer).await
     {
         Event::Failed(&failure).log();
     }
@@ -119,7 +124,7 @@ pub(crate) async fn withdraw(
     sent: &Submitted,
     user_id: &UserId,
 ) -> Result<(), Problem> {
-    context.service.store.take_offer(user_id, &id(sent)?).await?;
+    context.service.store.take_token_offer(user_id, &id(sent)?).await?;
     Ok(())
 }
 

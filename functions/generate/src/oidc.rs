@@ -12,7 +12,7 @@ use hallpass_runtime::{
 use hallpass_service::{Context, caller::Caller, recheck::confirm_log_in, service::connection};
 use hallpass_store::client_secret::ClientSecret;
 use hallpass_token::Text;
-use hallpass_web::{Form, WebSession, parameter, sign_in, sign_in::Next};
+use hallpass_web::{Form, WebSession, parameter, session::Began, sign_in, sign_in::Next};
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
 
@@ -113,8 +113,8 @@ async fn session_cookie(
     let signed_in = provider.identity(flow, &response, context.now).await.map_err(problem)?;
     let user = Box::pin(identity::user(context, provider.settings(), &signed_in)).await?;
     let caller = Caller::LogIn { user: Box::new(user), at: context.now }.permitted(service)?;
-    let at_provider = Some(signed_in.session);
-    let session = WebSession::begin(context, request, caller.user(), at_provider).await?;
+    let began = Began::AtProvider(signed_in.session);
+    let session = WebSession::begin(context, request, caller.user(), began).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     Ok(session.into_set_cookie())
 }

@@ -9,7 +9,9 @@ use hallpass_service::{
 };
 use hallpass_token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 use hallpass_web::{
-    CreatedToken, Form, Submitted, WebSession, admin, developer, session, sign_in as sign_in_page,
+    CreatedToken, Form, Submitted, WebSession, admin, developer,
+    session::{self, Began},
+    sign_in as sign_in_page,
     sign_in::Next,
     view::{Instant, contained},
 };
@@ -66,7 +68,7 @@ async fn signed_in(
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
     let user = check_password(context, login, &gateway::source_ip(request)).await?;
     let caller = Caller::LogIn { user: Box::new(user), at: now }.permitted(service)?;
-    let session = WebSession::begin(context, request, caller.user(), None).await?;
+    let session = WebSession::begin(context, request, caller.user(), Began::WithPassword).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     Ok(session.into_set_cookie())
 }

@@ -25,7 +25,7 @@ pub(crate) async fn generate(
     let caller = Caller::of(context, request).await?;
     let new_token = NewToken {
         continues_family: true,
-        scope: own_scope(service, caller.token())?,
+        scope: own_scope(service, &caller)?,
         ..NewToken::new(Shape::Signed, service.settings.usual_expiry(now))
     };
     let (text, record) = issue(context, &caller, new_token).await?;

@@ -112,6 +112,17 @@ impl Problem {
         problem
     }
 
+    /// 410: the link of a portal session has expired, was used, or never was one.
+    pub fn portal_link_ended() -> Self {
+        let mut problem = Self::new(
+            StatusCode::GONE,
+            "This link has expired or was used before. Go back to the application and open your \
+             tokens from there",
+        );
+        problem.0.counts_as = "login_failed";
+        problem
+    }
+
     /// 403: the identity provider did not sign the user in, or no user is linked to the identity.
     pub fn not_signed_in(detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::FORBIDDEN, detail);

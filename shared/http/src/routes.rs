@@ -32,7 +32,7 @@ pub enum Function {
     Generate,
     /// Revokes tokens.
     Revoke,
-    /// Reads, and responds to what does not exist.
+    /// Reads, offers portal sessions, and responds to what does not exist.
     Console,
 }
 
@@ -119,6 +119,7 @@ routes! {
         FinishSignInAtProvider: GET "/sign-in/oidc/callback" Public,
         SignOutAtProvider: GET "/sign-in/oidc/sign-out" Public,
         EndSessionsByProvider: POST "/sign-in/oidc/back-channel-logout" Public,
+        SignInFromPortal: POST "/portal/sign-in" Public,
         IssueKeyOnPage: POST "/admin/users/{user_id}" Session,
         AddUserOnPage: POST "/admin/users/new" Session,
         ChangeUserOnPage: POST "/admin/users/{user_id}/profile" Session,
@@ -142,6 +143,8 @@ routes! {
         ShowUser: GET "/api/user/{id}" Authorizer,
         ShowProfile: GET "/rs/profile" Authorizer,
         ShowSignInPage: GET "/sign-in" Public,
+        CreatePortalSession: POST "/portal/sessions" Token,
+        ShowPortalPage: GET "/portal/sign-in" Public,
         ShowHome: GET "/" Public,
         ShowDeveloperPage: GET "/profile/developer" Session,
         ShowNewTokenPage: GET "/profile/developer/new" Session,

@@ -57,6 +57,13 @@ pub enum Event<'a> {
     SigningKeyRetired(&'a str),
     /// A browser session began. The ID is that of the family that it issues.
     SignedIn(&'a TokenId),
+    /// The holder of a token offered a browser session to one of its own users.
+    SessionOffered {
+        /// The token.
+        by: &'a TokenId,
+        /// The user of the session.
+        user: &'a UserId,
+    },
     /// A user ended a browser session.
     SignedOut(&'a UserId),
     /// A browser session was revoked.
@@ -102,6 +109,7 @@ impl Event<'_> {
             Self::SigningKeyAdded(_) => "signing_key_added",
             Self::SigningKeyRetired(_) => "signing_key_retired",
             Self::SignedIn(_) => "signed_in",
+            Self::SessionOffered { .. } => "session_offered",
             Self::SignedOut(_) | Self::SessionRevoked(_) => "signed_out",
             Self::Invalidated(..) => "invalidated",
             Self::RequestRejected { counts_as, .. } => counts_as,
@@ -122,6 +130,9 @@ impl Event<'_> {
             ),
             Self::SigningKeyAdded(id) | Self::SigningKeyRetired(id) => {
                 tracing::info!(target: TARGET, { count, key.id = id }, "{count}");
+            }
+            Self::SessionOffered { by, user } => {
+                tracing::info!(target: TARGET, { count, token.id = %by, user.id = %user }, "{count}");
             }
             Self::RequestRejected { status, .. } => {
                 tracing::info!(target: TARGET, count, status, "rejected");

@@ -11,6 +11,7 @@ mod nearest;
 pub mod oidc;
 mod origins;
 pub mod reference;
+mod return_to;
 mod value;
 
 pub use value::{authorizer_cache, duration, duration_or_zero, key_refresh, record_retention};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub password_sign_in: bool,
     /// The host of `HALLPASS_OIDC_ISSUER`, the identity provider at which people sign in to the pages.
     pub identity_provider: Option<String>,
+    /// `HALLPASS_PORTAL_RETURN_TO`: the pages of applications to which portal sessions can lead back.
+    pub portal_return_to: Vec<String>,
     /// `HALLPASS_BASIC_CHALLENGE`: whether challenges offer Basic behind Bearer.
     pub basic_challenge: bool,
     /// `HALLPASS_APP_USER`: the application account that app tokens belong to.
@@ -139,6 +142,7 @@ impl Settings {
             generate_takes_passwords: switch(lookup, "HALLPASS_GENERATE_PASSWORD", true)?,
             password_sign_in: switch(lookup, "HALLPASS_PASSWORD_SIGN_IN", true)?,
             identity_provider: text(lookup, oidc::ISSUER).map(|issuer| oidc::host(&issuer)),
+            portal_return_to: return_to::read(lookup)?,
             basic_challenge: switch(lookup, "HALLPASS_BASIC_CHALLENGE", true)?,
             app_user: text(lookup, "HALLPASS_APP_USER")
                 .map(|id| id.parse().map_err(|bad| ConfigError::new("HALLPASS_APP_USER", bad)))

@@ -114,10 +114,18 @@ impl Caller {
     /// Returns the caller's current scope. No token that the caller creates exceeds it.
     pub fn scope(&self) -> &Scope {
         match self {
-            Self::LogIn { .. } | Self::Operator(_) | Self::BrowserSession(_) => {
-                &self.user().permissions
-            }
+            Self::LogIn { .. } | Self::Operator(_) => &self.user().permissions,
+            Self::BrowserSession(session) => session.value.scope(),
             Self::Token(admitted) => &admitted.value.scope,
+        }
+    }
+
+    /// Returns the scope that no token of the caller's user exceeds whose text the caller receives,
+    /// even if it would have all permissions of the user: the scope of a portal session.
+    pub fn limit(&self) -> Option<&Scope> {
+        match self {
+            Self::LogIn { .. } | Self::Operator(_) | Self::Token(_) => None,
+            Self::BrowserSession(session) => session.value.limit(),
         }
     }
 
@@ -134,6 +142,18 @@ impl Caller {
     pub fn token(&self) -> Option<&Admitted> {
         match self {
             Self::LogIn { .. } | Self::BrowserSession(_) | Self::Operator(_) => None,
+            Self::Token(admitted) => Some(&admitted.value),
+        }
+    }
+
+    /// Returns the token by which the caller acts: its own, or the one that began its portal
+    /// session.
+    pub fn authority(&self) -> Option<&Admitted> {
+        match self {
+            Self::LogIn { .. } | Self::Operator(_) => None,
+            Self::BrowserSession(session) => {
+                session.value.portal.as_ref().map(|portal| &portal.begun_by)
+            }
             Self::Token(admitted) => Some(&admitted.value),
         }
     }
@@ -160,7 +180,7 @@ impl Caller {
     pub fn authenticated_at(&self, now: Timestamp) -> Timestamp {
         match self {
             Self::LogIn { at, .. } => *at,
-            Self::BrowserSession(session) => session.value.started_at,
+            Self::BrowserSession(session) => session.value.authenticated_at(),
             Self::Operator(_) => now,
             Self::Token(admitted) => admitted.value.record.authenticated_at,
         }

@@ -62,14 +62,14 @@ async fn old(context: &Context<'_>, caller: &Caller) -> Result<Option<Record>, P
 
 async fn sign(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record), Problem> {
     let Context { service, now, randomness } = *context;
-    let (user, parent) = (caller.user(), caller.token());
+    let user = caller.user();
     let authenticated_at = caller.authenticated_at(now);
     let latest = expiry::latest(context, authenticated_at)?;
     let configured = service.settings.developer_lifetime.map(|lifetime| lifetime.after(now));
     let cap = expiry::cap_of(service, caller);
     let expires_at =
         [configured, cap].into_iter().flatten().min().map_or(latest, |end| end.min(latest));
-    let scope = own_scope(service, parent)?;
+    let scope = own_scope(service, caller)?;
     let keyring = service.keyring(now).await?;
     let signed =
         developer::sign(&keyring, &service.settings.issuer, now, user.id, &randomness.secret()?);

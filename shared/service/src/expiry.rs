@@ -36,5 +36,5 @@ pub fn cap(service: &Service, record: &Record, scope: &Scope) -> Option<Timestam
 
 /// Returns the latest expiry of tokens that this caller creates, if limited.
 pub fn cap_of(service: &Service, caller: &Caller) -> Option<Timestamp> {
-    caller.token().and_then(|token| cap(service, &token.record, &token.scope))
+    caller.authority().and_then(|token| cap(service, &token.record, &token.scope))
 }

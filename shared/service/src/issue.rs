@@ -6,7 +6,7 @@ use hallpass_http::Problem;
 use hallpass_runtime::Event;
 use hallpass_store::{marks::Marked, size};
 use hallpass_token::{
-    Admitted, Family, Format, IssuedText, Record, Scope, Snapshot, Text, Timestamp, TokenId, User,
+    Family, Format, IssuedText, Record, Scope, Snapshot, Text, Timestamp, TokenId, User,
     codec::{jwt, signed},
     family::TooManyIssuers,
     lifecycle,
@@ -110,9 +110,12 @@ pub async fn issue(
 }
 
 /// Returns the scope of a token that is requested without one: the caller's current scope, or
-/// `None` for all permissions.
-pub fn own_scope(service: &Service, parent: Option<&Admitted>) -> Result<Option<Scope>, Problem> {
-    match parent.filter(|parent| parent.record.scope.is_some()) {
+/// `None` for all permissions. A portal session gives no token all permissions.
+pub fn own_scope(service: &Service, caller: &Caller) -> Result<Option<Scope>, Problem> {
+    if caller.limit().is_some() {
+        return Err(Problem::not_permitted());
+    }
+    match caller.token().filter(|parent| parent.record.scope.is_some()) {
         None => Ok(None),
         Some(parent) if parent.scope.is_empty() => {
             Err(Problem::forbidden(&service.settings.issuer))

@@ -7,6 +7,7 @@
 //! | [`authentication`] | authentication of the holder of a token, and what a token may manage |
 //! | [`caller`], [`session`] | who asks for a token: a password, a token, a browser session, the operator |
 //! | [`password`] | password checks, under the rate limit |
+//! | [`portal`] | sessions that an application begins for its own users |
 //! | [`issue`], [`rotation`], [`developer`], [`operator`] | issuing tokens |
 //! | [`validate`], [`limit`], [`expiry`] | what a new token is given, and the limits on tokens |
 //! | [`recheck`] | rechecking the caller after the record was written |
@@ -24,6 +25,7 @@ pub mod issue;
 pub mod limit;
 pub mod operator;
 pub mod password;
+pub mod portal;
 pub mod recheck;
 pub mod revocation;
 pub mod rotation;

@@ -22,11 +22,12 @@ use hallpass_store::{
     sweep::Place,
 };
 use hallpass_token::{
-    Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, User, lifecycle,
+    Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, Timestamp, User,
+    lifecycle,
     user::attribute::{OIDC_IDENTITY, PASSWORD_HASH, STATUS, USERNAME},
 };
 
-use crate::{caller::Caller, expiry};
+use crate::{caller::Caller, expiry, rotation::is_within};
 
 /// Everything that a new token is based on.
 #[derive(Debug)]
@@ -45,7 +46,19 @@ pub struct Basis<'a> {
 struct Current {
     user: User,
     scope: Scope,
+    /// The scope that no token exceeds whose text the caller receives.
+    limit: Option<Scope>,
+    /// The latest expiry of tokens that the caller creates.
+    cap: Option<Timestamp>,
     marks: ChangeMarks,
+}
+
+impl Current {
+    /// Returns the state of a caller with all permissions of this user.
+    fn of(user: Marked<User>) -> Self {
+        let Marked { value: user, marks } = user;
+        Self { scope: user.permissions.clone(), user, limit: None, cap: None, marks }
+    }
 }
 
 impl<'a> Basis<'a> {
@@ -93,7 +106,7 @@ impl<'a> Basis<'a> {
         {
             return Err(changed());
         }
-        self.scope_now(service, new, &current.scope, other.as_ref().map(|other| &other.value))
+        self.scope_now(service, new, &current, other.as_ref().map(|other| &other.value))
     }
 
     /// Reads the current state of the caller.
@@ -102,18 +115,18 @@ impl<'a> Basis<'a> {
         match self.caller {
             Caller::Token(before) => token_now(context, &before.value, new).await,
             Caller::BrowserSession(before) => {
-                let user = before.value.again(context).await?.user;
-                let marks = service.store.change_marks(&user.id).await?;
-                Ok(Current { scope: user.permissions.clone(), user, marks })
+                let session = before.value.again(context).await?;
+                let marks = service.store.change_marks(&session.user.id).await?;
+                let (scope, limit) = (session.scope().clone(), session.limit().cloned());
+                let by = session.portal.as_ref().map(|portal| &portal.begun_by);
+                let cap = by.and_then(|by| expiry::cap(service, &by.record, &by.scope));
+                Ok(Current { user: session.user, scope, limit, cap, marks })
             }
             Caller::LogIn { user: before, .. } => {
-                let Marked { value: user, marks } = logged_in_now(service, &before.value).await?;
-                Ok(Current { scope: user.permissions.clone(), user, marks })
+                Ok(Current::of(logged_in_now(service, &before.value).await?))
             }
             Caller::Operator(before) => {
-                let Marked { value: user, marks } =
-                    other_now(service, before, self.old.is_some()).await?;
-                Ok(Current { scope: user.permissions.clone(), user, marks })
+                Ok(Current::of(other_now(service, before, self.old.is_some()).await?))
             }
         }
     }
@@ -151,18 +164,18 @@ impl<'a> Basis<'a> {
         &self,
         service: &Service,
         new: &Record,
-        scope: &Scope,
+        current: &Current,
         other: Option<&User>,
     ) -> Result<(), Problem> {
-        if let Some(caller) = self.caller.token() {
-            let cap = expiry::cap(service, &caller.record, scope);
-            let outlives = cap.is_some_and(|cap| new.expires_at.is_none_or(|end| end > cap));
+        let scope = &current.scope;
+        let outlives = current.cap.is_some_and(|cap| new.expires_at.is_none_or(|end| end > cap));
+        let manages = self.caller.token().is_none_or(|caller| {
             let is_own = self.old.is_some_and(|old| old.id == caller.record.id);
-            let manages = is_own
-                || self.old.is_none_or(|old| service.manages_with(&caller.record, scope, old));
-            if outlives || !manages {
-                return Err(Problem::forbidden(&service.settings.issuer));
-            }
+            is_own || self.old.is_none_or(|old| service.manages_with(&caller.record, scope, old))
+        });
+        let exceeds = current.limit.as_ref().is_some_and(|limit| !is_within(new, limit));
+        if outlives || !manages || exceeds {
+            return Err(self.caller.lacks_permission(service));
         }
         // A rotated token keeps its settings, even if its user's permissions have changed.
         let limit = if new.replaces.is_some() { None } else { new.scope.as_ref() };
@@ -245,7 +258,9 @@ async fn token_now(
         found.record.filter(|record| record.id == if regenerates_itself { new.id } else { id });
     let record = record.ok_or_else(|| rejected(Reason::Unknown.into()))?;
     let admitted = lifecycle::readmit(record, found.user, now).map_err(rejected)?;
-    Ok(Current { user: admitted.user, scope: admitted.scope, marks: found.marks })
+    let cap = expiry::cap(service, &before.record, &admitted.scope);
+    let Admitted { user, scope, .. } = admitted;
+    Ok(Current { user, scope, limit: None, cap, marks: found.marks })
 }
 
 /// Reads the current state of the token's owner. If the new token replaces another, the check of

@@ -5,8 +5,8 @@ use hallpass_http::Problem;
 use hallpass_runtime::Event;
 use hallpass_store::{Rejected, marks::Marked, rotation::Rotated, size};
 use hallpass_token::{
-    Admitted, Family, Format, IssuedText, Reason, Record, Snapshot, Text, Timestamp, TokenId, User,
-    lifecycle,
+    Admitted, Family, Format, IssuedText, Reason, Record, Scope, Snapshot, Text, Timestamp,
+    TokenId, User, lifecycle,
 };
 
 use crate::{
@@ -43,6 +43,9 @@ pub async fn rotate(
     // even if the user's current permissions make both equal.
     if other.is_none() && caller.token().is_some_and(|caller| is_broader(old, &caller.record)) {
         return Err(Problem::forbidden(&service.settings.issuer));
+    }
+    if caller.limit().is_some_and(|limit| !is_within(old, limit)) {
+        return Err(Problem::not_permitted());
     }
     let (signed, new) = successor(context, caller, &admitted).await?;
     if let Some(excess) = size::excess(&new) {
@@ -98,9 +101,12 @@ async fn replace(
 /// Returns whether the scope of this token exceeds that of the other. A token without a scope has
 /// all permissions.
 fn is_broader(token: &Record, than: &Record) -> bool {
-    than.scope.as_ref().is_some_and(|limit| {
-        token.scope.as_ref().is_none_or(|scope| scope.intersection(limit) != *scope)
-    })
+    than.scope.as_ref().is_some_and(|limit| !is_within(token, limit))
+}
+
+/// Returns whether a token has a scope that does not exceed this one.
+pub(crate) fn is_within(token: &Record, limit: &Scope) -> bool {
+    token.scope.as_ref().is_some_and(|scope| scope.intersection(limit) == *scope)
 }
 
 /// Returns the family of the new token: the old token's, if the caller has the same user. Otherwise

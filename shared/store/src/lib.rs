@@ -62,6 +62,7 @@ pub mod marks;
 pub mod names;
 mod new_user;
 pub mod offers;
+pub mod portal;
 pub mod presence;
 pub mod rotation;
 pub mod scan;

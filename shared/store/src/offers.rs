@@ -112,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn offer(&self, id: &Digest, offer: &Offer) -> Result<(), Failure> {
+    pub async fn offer_token(&self, id: &Digest, offer: &Offer) -> Result<(), Failure> {
         self.put_new(offer.to_item(id), "offering the token").await
     }
 
@@ -121,7 +121,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
-    pub async fn offers_to(&self, user_id: &UserId) -> Result<Vec<(Digest, Offer)>, Failure> {
+    pub async fn token_offers(&self, user_id: &UserId) -> Result<Vec<(Digest, Offer)>, Failure> {
         const DOING: &str = "listing the offers to the user";
         let (mut all, mut after) = (Vec::new(), None);
         loop {
@@ -151,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the offer is corrupt.
-    pub async fn take_offer(
+    pub async fn take_token_offer(
         &self,
         user_id: &UserId,
         id: &Digest,

@@ -13,10 +13,12 @@ use crate::{
     Failure, Store,
     failure::{Corrupt, if_met},
     item::{self, Item},
+    portal::{self, Origin},
     sweep::Place,
 };
 
-/// A session of a user who signed in with a password or at the identity provider.
+/// A session of a user who signed in with a password or at the identity provider, or for whom an
+/// application began it.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The user.
@@ -31,6 +33,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// The session at the identity provider, if the user signed in there.
     pub provider_session: Option<ProviderSession>,
+    /// What began the session, unless the user logged in.
+    pub origin: Option<Origin>,
 }
 
 /// A session at the identity provider, by a digest of the claim `sid` (OpenID Connect Back-Channel
@@ -38,7 +42,7 @@ pub struct Session {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderSession(String);
 
-/// The prefix of the sort keys of sessions and log-in flows.
+/// The prefix of the sort keys of sessions, offers and log-in flows.
 const SESSIONS: &str = "#session#";
 
 /// The kind of a browser session.
@@ -47,7 +51,7 @@ const BROWSER: &str = "browser";
 /// How far in the past the expiry of a closed session is set: more than clocks can differ.
 const LONG_AGO: Duration = Duration::from_secs(24 * 60 * 60);
 
-const STARTED_AT: &str = "started_at";
+pub(crate) const STARTED_AT: &str = "started_at";
 
 const PROVIDER_SESSION: &str = "provider_session";
 
@@ -68,6 +72,7 @@ impl Session {
             started_at,
             expires_at,
             provider_session: None,
+            origin: None,
         }
     }
 
@@ -96,17 +101,26 @@ impl Session {
         if let Some(ProviderSession(digest)) = &self.provider_session {
             item.insert(PROVIDER_SESSION.to_owned(), item::text(digest));
         }
+        if let Some(origin) = &self.origin {
+            origin.add_to(&mut item);
+        }
         item
     }
 
     pub(crate) fn from_item(item: &Item) -> Result<Self, Corrupt> {
+        Self::started(item, STARTED_AT)
+    }
+
+    /// Reads a session whose start is in this attribute.
+    pub(crate) fn started(item: &Item, started_at: &'static str) -> Result<Self, Corrupt> {
         Ok(Self {
             user_id: item::required(item, item::USER_ID)?,
             fingerprint: item::fingerprint(item)?,
             binding: item::binding(item)?,
-            started_at: item::instant(item, STARTED_AT)?.ok_or(Corrupt(STARTED_AT))?,
+            started_at: item::instant(item, started_at)?.ok_or(Corrupt(started_at))?,
             expires_at: item::instant(item, item::PURGE_AT)?.ok_or(Corrupt(item::PURGE_AT))?,
             provider_session: item::optional(item, PROVIDER_SESSION)?.map(ProviderSession),
+            origin: Origin::from_item(item)?,
         })
     }
 }
@@ -147,7 +161,7 @@ impl Store {
         self.end(&place(user_id, BROWSER, id), now).await
     }
 
-    /// Closes every session and every log-in flow of a user.
+    /// Closes every session, offer and log-in flow of a user.
     pub(crate) async fn end_sessions_of(
         &self,
         user_id: &UserId,
@@ -210,7 +224,7 @@ impl Store {
         }
     }
 
-    /// Lists all sessions and log-in flows of a user with their positions. The read is strongly
+    /// Lists all sessions, offers and log-in flows of a user with their positions. The read is strongly
     /// consistent. Unreadable ones are omitted, because they are never accepted.
     ///
     /// # Errors
@@ -229,11 +243,8 @@ impl Store {
                 .set_exclusive_start_key(after);
             let response = call.send().await.map_err(Failure::of(DOING))?;
             let items = response.items.unwrap_or_default();
-            all.extend(
-                items
-                    .iter()
-                    .filter_map(|item| Some((Place::of(item)?, Session::from_item(item).ok()?))),
-            );
+            let read = |item| Session::from_item(item).or_else(|_| portal::read(item)).ok();
+            all.extend(items.iter().filter_map(|item| Some((Place::of(item)?, read(item)?))));
             after = response.last_evaluated_key;
             if after.is_none() {
                 return Ok(all);
@@ -241,7 +252,7 @@ impl Store {
         }
     }
 
-    /// Deletes a session or a log-in flow that a change of its user has invalidated. A repeated
+    /// Deletes a session, an offer or a log-in flow that a change of its user has invalidated. A repeated
     /// call changes nothing.
     ///
     /// # Errors
@@ -254,7 +265,7 @@ impl Store {
     }
 }
 
-/// Whether this is the sort key of a session or a log-in flow.
+/// Whether this is the sort key of a session, an offer or a log-in flow.
 pub(crate) fn is_session(token: &str) -> bool {
     token.starts_with(SESSIONS)
 }

@@ -12,7 +12,7 @@ use crate::{
     failure::{Corrupt, if_met},
     item::{self, Item, PURGE_AT},
     live::LiveRecord,
-    marks,
+    marks, portal,
     sessions::{self, Session},
     tokens::Marked,
     verify::pause,
@@ -301,7 +301,8 @@ fn entry(item: &Item) -> Option<Entry> {
         // Every other kind expires on its own.
         Some(_) => Kind::Other,
         None if sessions::is_session(&key.token) => {
-            Session::from_item(item).map_or(Kind::Other, |session| Kind::Session(Box::new(session)))
+            let session = Session::from_item(item).or_else(|_| portal::read(item));
+            session.map_or(Kind::Other, |session| Kind::Session(Box::new(session)))
         }
         // No token's sort key begins so.
         None if key.token.starts_with('#') && purge_at.is_some() => Kind::Passing,

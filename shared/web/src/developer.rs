@@ -6,7 +6,7 @@ use std::time::Duration;
 use askama::Template;
 use hallpass_http::{Problem, Response, gateway};
 use hallpass_service::Context;
-use hallpass_token::{Timestamp, TokenId};
+use hallpass_token::{Scope, Timestamp, TokenId};
 use http::StatusCode;
 use lambda_http::Request;
 
@@ -79,6 +79,8 @@ pub(crate) struct CreateForm<'a> {
     pub(crate) days: (String, String),
     pub(crate) limited: bool,
     pub(crate) scopes: Vec<(String, bool)>,
+    /// Whether the token can have all permissions of its user.
+    pub(crate) offers_all: bool,
     pub(crate) wrong: Option<Wrong<'a>>,
 }
 
@@ -114,7 +116,7 @@ pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, 
 /// Returns 303 or 401 without a live session, and 503 if DynamoDB cannot be read.
 pub async fn new_token(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let session = WebSession::of(context, request, Next::NewToken).await?;
-    let make = CreateForm::new(context, session.user(), None, None);
+    let make = CreateForm::new(context, session.user(), None, None).within(session.limit());
     let page = NewToken { frame: session.frame(Tab::Tokens), make };
     Ok(response(StatusCode::OK, render(&page)?))
 }
@@ -134,7 +136,7 @@ pub async fn token(context: &Context<'_>, request: &Request) -> Result<Response,
     let record = service.store.record(&id).await?.ok_or_else(Problem::not_found)?;
     let page = TokenPage {
         frame: session.frame(Tab::Tokens),
-        row: Row::new(&record, Some(user), now),
+        row: Row::new(&record, Some(user), now).within(session.limit()),
         effective: view::effective(service.settings.authorizer_cache),
         window: view::in_words(service.settings.rotation_window),
     };
@@ -160,6 +162,7 @@ pub async fn rejected(
 ) -> Problem {
     let html = if form.field("do") == "make" {
         let make = CreateForm::new(context, session.user(), Some(form), Some(&problem));
+        let make = make.within(session.limit());
         render(&NewToken { frame: session.frame(Tab::Tokens), make }).map_err(Problem::from)
     } else {
         let wrong = sentence(problem.detail());
@@ -185,7 +188,13 @@ async fn tokens_page(
 ) -> Result<String, Problem> {
     let mut tokens = Tokens::of(context, session.user()).await?;
     tokens.current.retain(|row| filter.lists(row));
-    let offers = OfferRow::of(context, session.user()).await?;
+    let rows = std::mem::take(&mut tokens.current).into_iter();
+    tokens.current = rows.map(|row| row.within(session.limit())).collect();
+    // A portal session accepts no offer.
+    let offers = match session.limit() {
+        Some(_) => Vec::new(),
+        None => OfferRow::of(context, session.user()).await?,
+    };
     let frame = session.frame(Tab::Tokens);
     Ok(render(&TokensPage { frame, tokens, offers, filter, wrong, notice })?)
 }
@@ -269,8 +278,18 @@ impl<'a> CreateForm<'a> {
             limited: field("limit") != "all"
                 || form.is_some_and(|form| form.fields("scope").next().is_some()),
             scopes: user.permissions.names().map(|name| (name.to_owned(), chosen(name))).collect(),
+            offers_all: true,
             wrong: problem.map(Wrong::new),
         }
+    }
+
+    /// Leaves out what exceeds the scope of a portal session.
+    pub(crate) fn within(mut self, limit: Option<&Scope>) -> Self {
+        if let Some(limit) = limit {
+            self.scopes.retain(|(name, _)| limit.holds(name));
+            (self.offers_all, self.limited) = (false, true);
+        }
+        self
     }
 
     /// Returns the error if it concerns a field of the form. It is shown in the form.

@@ -11,6 +11,7 @@
 //! | [`view`], `offer` | tokens, instants and offers as pages show them |
 //! | [`impact`], `notice` | what an action ends, and what it did |
 //! | [`sign_in`] | the sign-in page |
+//! | [`portal`] | the page that begins a portal session |
 //! | [`developer`] | the pages of a user's own tokens |
 //! | [`admin`] | the pages for administrators: users and their keys |
 //! | [`asset`] | stylesheet, script and icon |
@@ -28,6 +29,7 @@ pub mod form;
 pub mod impact;
 mod notice;
 mod offer;
+pub mod portal;
 pub mod session;
 pub mod sign_in;
 pub mod view;
@@ -62,6 +64,17 @@ struct SignedIn {
     is_administrator: bool,
     csrf: String,
     tab: Tab,
+    /// Whether an application began the session.
+    is_portal: bool,
+    /// Where that application wants the user back.
+    back: Option<Back>,
+}
+
+/// The page of an application to which a portal session leads back.
+#[derive(Clone, Debug)]
+struct Back {
+    url: String,
+    host: String,
 }
 
 /// A page with a single message.
@@ -89,6 +102,14 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
+impl Back {
+    fn new(url: &str) -> Self {
+        let rest = url.split_once("://").map_or(url, |(_scheme, rest)| rest);
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        Self { url: url.to_owned(), host: host.to_owned() }
+    }
+}
+
 impl Frame {
     /// Returns the frame of a page that requires no sign-in.
     pub fn of(request: &Request) -> Self {
@@ -98,6 +119,16 @@ impl Frame {
     /// Returns the CSRF token for the forms of this page.
     fn csrf(&self) -> &str {
         self.signed_in.as_ref().map_or("", |signed_in| &signed_in.csrf)
+    }
+
+    /// Whether an application began the session.
+    fn is_portal(&self) -> bool {
+        self.signed_in.as_ref().is_some_and(|signed_in| signed_in.is_portal)
+    }
+
+    /// Returns where the application that began the session wants the user back.
+    fn back(&self) -> Option<&Back> {
+        self.signed_in.as_ref().and_then(|signed_in| signed_in.back.as_ref())
     }
 
     /// Returns the URL of a file with its version, so that browsers can cache it until it changes.
@@ -199,6 +230,13 @@ pub fn is_form(request: &Request) -> bool {
         && !request.headers().contains_key(header::AUTHORIZATION)
 }
 
+/// Returns the host of a request if it has only the characters of a name or address with a port.
+pub(crate) fn host(request: &Request) -> Option<String> {
+    let host = request.headers().get(header::HOST)?.to_str().ok()?;
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    (!host.is_empty() && host.chars().all(is_fit)).then(|| host.to_owned())
+}
+
 /// Ends a description with exactly one full stop.
 pub(crate) fn sentence(detail: &str) -> String {
     format!("{}.", detail.trim_end_matches('.'))
@@ -211,6 +249,7 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => "Not permitted",
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::CONFLICT => "Not possible",
+        StatusCode::GONE => "This link no longer works",
         StatusCode::SERVICE_UNAVAILABLE => "Service unavailable",
         _ => "Something went wrong",
     }

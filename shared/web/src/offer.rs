@@ -30,7 +30,7 @@ impl OfferRow {
     /// Returns 503 if DynamoDB cannot be read.
     pub(crate) async fn of(context: &Context<'_>, user: &User) -> Result<Vec<Self>, Problem> {
         let Context { service, now, .. } = *context;
-        let offers = service.store.offers_to(&user.id).await?;
+        let offers = service.store.token_offers(&user.id).await?;
         let open = offers.into_iter().filter(|(_, offer)| offer.is_open(user, now));
         let mut rows: Vec<Self> = open
             .map(|(id, offer)| Self {

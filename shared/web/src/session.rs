@@ -14,14 +14,14 @@ use hallpass_runtime::{Event, entropy::Randomness};
 use hallpass_service::{Context, Service, session::BrowserSession};
 use hallpass_store::{
     Failure,
+    portal::Origin,
     sessions::{ProviderSession, Session},
     sweep::Place,
 };
-use hallpass_token::{Family, Text, User, UserId, secret::Digest};
-use http::header;
+use hallpass_token::{Family, Scope, Text, User, UserId, secret::Digest};
 use lambda_http::Request;
 
-use crate::{Form, Frame, SignedIn, Tab, sign_in::Next, view::contained};
+use crate::{Back, Form, Frame, SignedIn, Tab, host, sign_in::Next, view::contained};
 
 /// The lifetime of a session.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -60,6 +60,17 @@ pub struct NewSession {
     pub place: Place,
     base: String,
     cookie: Cookie,
+}
+
+/// How a session began.
+#[derive(Debug)]
+pub enum Began {
+    /// The user signed in with a password.
+    WithPassword,
+    /// The user signed in at the identity provider, in this session there.
+    AtProvider(ProviderSession),
+    /// An application led the user here.
+    ByPortal(Origin),
 }
 
 /// The value of a session cookie: `<user id>.<secret>`. Forms are bound to the whole value.
@@ -128,7 +139,6 @@ impl WebSession {
     }
 
     /// Begins a session for this user, and deletes the sessions that the browser had before.
-    /// `at_provider` is the session at the identity provider, if the user signed in there.
     ///
     /// # Errors
     /// Returns 503 if DynamoDB cannot be written.
@@ -136,7 +146,7 @@ impl WebSession {
         context: &Context<'_>,
         request: &Request,
         user: &User,
-        at_provider: Option<ProviderSession>,
+        began: Began,
     ) -> Result<NewSession, Problem> {
         let Context { service, now, randomness } = *context;
         let base = gateway::base(request);
@@ -144,9 +154,13 @@ impl WebSession {
         let (secret, _) = randomness.session()?;
         let text = Text::new(format!("{}.{}", user.id, BASE64_URL_SAFE_NO_PAD.encode(secret)));
         let cookie = Cookie { user_id: user.id, text };
-        let session =
-            Session::of(user, service.settings.session_binding(), now, now.after(LIFETIME));
-        let session = Session { provider_session: at_provider, ..session };
+        let binding = service.settings.session_binding();
+        let session = Session::of(user, binding, now, now.after(LIFETIME));
+        let session = match began {
+            Began::WithPassword => session,
+            Began::AtProvider(at) => Session { provider_session: Some(at), ..session },
+            Began::ByPortal(origin) => Session { origin: Some(origin), ..session },
+        };
         let place = service.store.begin_session(&cookie.digest(), &session).await?;
         Ok(NewSession { place, base, cookie })
     }
@@ -185,6 +199,11 @@ impl WebSession {
         &self.session.user
     }
 
+    /// Returns the scope of a session that an application began.
+    pub fn limit(&self) -> Option<&Scope> {
+        self.session.limit()
+    }
+
     /// Returns the session without what only pages need.
     pub fn browser_session(&self) -> BrowserSession {
         self.session.clone()
@@ -200,7 +219,11 @@ impl WebSession {
     pub fn frame(&self, tab: Tab) -> Frame {
         let name = contained(self.session.user.display_name());
         let csrf = format!("{}.{}", csrf(&self.cookie.text), self.nonce);
-        let signed_in = SignedIn { name, is_administrator: self.is_administrator, csrf, tab };
+        let portal = self.session.portal.as_ref();
+        let back = portal.and_then(|portal| portal.return_to.as_deref()).map(Back::new);
+        let is_administrator = self.is_administrator;
+        let is_portal = portal.is_some();
+        let signed_in = SignedIn { name, is_administrator, csrf, tab, is_portal, back };
         Frame { base: self.base.clone(), signed_in: Some(signed_in) }
     }
 
@@ -365,13 +388,6 @@ async fn first_live(
         }
     }
     Ok(None)
-}
-
-/// Returns the host of a request if it has only the characters of a name or address with a port.
-fn host(request: &Request) -> Option<String> {
-    let host = request.headers().get(header::HOST)?.to_str().ok()?;
-    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    (!host.is_empty() && host.chars().all(is_fit)).then(|| host.to_owned())
 }
 
 fn set_cookie(base: &str, name: &str, value: &str, lifetime: Duration) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass_http::Problem;
 use hallpass_service::Context;
 use hallpass_store::live::LiveRecord;
-use hallpass_token::{Format, Reason, Record, State, Text, Timestamp, User, lifecycle};
+use hallpass_token::{Format, Reason, Record, Scope, State, Text, Timestamp, User, lifecycle};
 
 use crate::impact::ActiveToken;
 
@@ -128,6 +128,16 @@ impl Row {
                 && record.replaced_at.is_none(),
             replaced: record.replaced_at.filter(|_| state.is_live()).map(instant),
         }
+    }
+
+    /// Leaves out what a portal session of this scope is not permitted to do: the rotated token has
+    /// the permissions of the old one.
+    pub(crate) fn within(mut self, limit: Option<&Scope>) -> Self {
+        if let Some(limit) = limit {
+            self.can_rotate &=
+                self.scope.as_ref().is_some_and(|names| names.iter().all(|name| limit.holds(name)));
+        }
+        self
     }
 
     /// Returns the name for places where HTML elements are not allowed.

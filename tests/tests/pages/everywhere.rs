@@ -185,7 +185,7 @@ async fn a_name_is_isolated_from_the_text_around_it() {
 /// Returns whether a page needs a session.
 fn is_behind_a_session(path: &str) -> bool {
     let is_open = ["/", "/assets/{file}", "/docs/swagger-ui/{file}"].contains(&path);
-    !is_open && !path.starts_with("/sign-in")
+    !is_open && !path.starts_with("/sign-in") && !path.starts_with("/portal/")
 }
 
 fn function_of(method: &str, path: &str) -> &'static str {

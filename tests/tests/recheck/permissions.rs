@@ -64,7 +64,7 @@ async fn request(world: &World, needs: Needs) -> Request {
 }
 
 /// Returns the position of the call that wrote the record.
-fn last_write(tap: &Tap) -> usize {
+pub(super) fn last_write(tap: &Tap) -> usize {
     let is_write = |seen: &Seen| {
         let writes = seen.operation == "PutItem" || seen.operation == "TransactWriteItems";
         writes && seen.body["TableName"] != "Attempts"

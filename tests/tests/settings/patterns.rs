@@ -20,7 +20,7 @@ const SAMPLES: usize = 300;
 const UNCHECKED: [&str; 1] = ["HALLPASS_ROUTES"];
 
 /// The number of parameters with a pattern whose values functions read.
-const PATTERNS: usize = 37;
+const PATTERNS: usize = 38;
 
 struct Parameter {
     variable: &'static str,
@@ -117,7 +117,7 @@ fn a_value_that_stops_the_functions_is_not_permitted() {
 }
 
 /// Values of each variable that the template has to permit and the functions have to accept.
-const USUAL: [(&str, &[&str]); 33] = [
+const USUAL: [(&str, &[&str]); 34] = [
     ("HALLPASS_LIFETIME", &LIFETIMES),
     ("HALLPASS_MAX_LIFETIME", &LIFETIMES),
     ("HALLPASS_MAX_AUTHENTICATION_AGE", &LIFETIMES),
@@ -154,6 +154,16 @@ const USUAL: [(&str, &[&str]); 33] = [
     (
         "HALLPASS_CORS_ALLOWED_ORIGINS",
         &["", "https://a.example,https://b.example", "https://a.b.example, http://x"],
+    ),
+    (
+        "HALLPASS_PORTAL_RETURN_TO",
+        &[
+            "",
+            "https://app.example.com",
+            "https://app.example.com/account?tab=tokens#new",
+            "http://localhost:3000/account,http://127.0.0.1/",
+            "https://app.example.com:8443/ https://a.b.example.com/x",
+        ],
     ),
     (
         "HALLPASS_OIDC_ISSUER",

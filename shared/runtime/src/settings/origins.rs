@@ -23,7 +23,7 @@ pub(super) fn read(lookup: Lookup<'_>) -> Result<Vec<String>, ConfigError> {
 }
 
 /// The form of an origin that a browser sends, if it can send any.
-fn canonical(origin: &str) -> Option<String> {
+pub(super) fn canonical(origin: &str) -> Option<String> {
     let (scheme, rest) = origin.split_once("://")?;
     let (scheme, default) = match scheme.to_ascii_lowercase().as_str() {
         "https" => ("https", 443),

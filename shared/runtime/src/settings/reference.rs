@@ -17,7 +17,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 }
 
 /// Every variable that the functions read.
-pub const SETTINGS: [Setting; 46] = [
+pub const SETTINGS: [Setting; 47] = [
     setting("HALLPASS_USERS_TABLE", "", "The table of users."),
     setting("HALLPASS_TOKENS_TABLE", "", "The table of tokens."),
     setting("HALLPASS_ATTEMPTS_TABLE", "", "The table of log-in attempts."),
@@ -121,6 +121,12 @@ pub const SETTINGS: [Setting; 46] = [
         "30d",
         "How long after a sign-in at the provider the user's tokens are accepted; `off`: without \
          limit. It takes effect at the user's next sign-in.",
+    ),
+    setting(
+        "HALLPASS_PORTAL_RETURN_TO",
+        "",
+        "The URLs of your applications to which portal sessions can lead back, separated by commas \
+         or spaces: https, or http to this machine. See [portal sessions](../guides/portal.md).",
     ),
     setting(
         "HALLPASS_GENERATE_PERMISSION",

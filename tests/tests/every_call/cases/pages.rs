@@ -1,6 +1,7 @@
 //! The pages and forms, as the browsers of signed-in users open and send them.
 
-use tests::{Request, World, web_client::WebClient};
+use serde_json::json;
+use tests::{Request, World, api::bearer, web_client::WebClient};
 
 use super::{Case, Tokens};
 
@@ -25,10 +26,39 @@ pub(super) async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
         &[("username", "my_username"), ("password", "topsecret")],
     );
     let mut cases = vec![Case::new("sign in", "Generate", sign_in.event(), "303", "signed_in")];
+    cases.extend(portal(world, tokens).await);
     cases.extend(creating(&me, &admin, tokens));
     cases.extend(revoking(&me, &admin, tokens));
     cases.extend(shown(&me, &admin));
     cases
+}
+
+/// Returns the requests of portal sessions.
+async fn portal(world: &World, tokens: &Tokens) -> [Case; 6] {
+    let (token, body) = (&tokens["admin"].text, json!({"user_id": "1"}));
+    let asking = Request::new("POST", "/portal/sessions").header("Host", "api.example.com");
+    let asking = asking.authorization(&bearer(token)).json(&body);
+    let (waiting, secret) = WebClient::at_portal(world, token, &body).await;
+    let form = waiting.portal_form(&secret);
+    let page = waiting.with_cookies(get("/portal/sign-in").query("session", &secret));
+    let session = WebClient::from_portal(world, token, &body).await;
+    let scopes = [("name", "a"), ("expires", ""), ("limit", "some"), ("scope", "ROLE_USER")];
+    let make = [&[("do", "make")], &scopes[..]].concat();
+    let make = session.with_form(post("/profile/developer", tokens), &make);
+    let revoke = session.with_form(post("/profile/developer/tokens/{id}", tokens), &[]);
+    let own = session.with_cookies(get("/profile/developer"));
+    [
+        Case::new("offer a portal session", "Console", asking.event(), "201", "session_offered"),
+        Case::new("the page of a link", "Console", page.event(), "200", ""),
+        Case::new("begin a portal session", "Generate", form.event(), "303", "signed_in")
+            .again(&["410"])
+            .in_steps(),
+        Case::new("create in a portal session", "Generate", make.event(), "201", "issued")
+            .again(&["409"])
+            .in_steps(),
+        Case::new("revoke in a portal session", "Revoke", revoke.event(), "303", "revoked"),
+        Case::new("tokens in a portal session", "Console", own.event(), "200", ""),
+    ]
 }
 
 /// Returns the forms that create a token. Each can be used once: when it is marked as used, the
