@@ -79,18 +79,13 @@ pub(crate) async fn accept(
 ) -> Result<(Text, Record), Problem> {
     let Context { service, now, .. } = *context;
     let user = sent.session.user();
-    let browser_session = sent.session.browser_session();
-    // The application that began the session could read the text.
-    if browser_session.portal.is_some() {
-        return Err(Problem::not_permitted());
-    }
     let id = id(sent)?;
     let offers = service.store.token_offers(&user.id).await?;
     let is_asked = |found: &Digest| found.text() == id.text();
     let open =
         offers.into_iter().find(|(found, offer)| is_asked(found) && offer.is_open(user, now));
     let (_, offer) = open.ok_or_else(gone)?;
-    if !browser_session.is_of_provider && !offer.has_same_password(user) {
+    if !sent.session.browser_session().is_of_provider && !offer.has_same_password(user) {
         let wrong = "Your password was set after this token was offered. Ask for a new offer";
         return Err(Problem::conflict(wrong));
     }
@@ -128,7 +123,12 @@ pub(crate) async fn withdraw(
     Ok(())
 }
 
+/// The offer that a form is about. In a portal session there is none: the application that began
+/// the session is not to see the text.
 fn id(sent: &Submitted) -> Result<Digest, Problem> {
+    if sent.session.browser_session().portal.is_some() {
+        return Err(Problem::not_permitted());
+    }
     Digest::parse(sent.form.field("id")).ok_or_else(gone)
 }
 

@@ -63,7 +63,11 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read, or if the offer is corrupt.
-    pub async fn session_offer(&self, user_id: &UserId, id: &Digest) -> Result<Option<Session>, Failure> {
+    pub async fn session_offer(
+        &self,
+        user_id: &UserId,
+        id: &Digest,
+    ) -> Result<Option<Session>, Failure> {
         const DOING: &str = "reading the offer of the session";
         let item = self.get(place(user_id, OFFER, id).key(), DOING).await?;
         item.as_ref().map(read).transpose().map_err(|bad| Failure::new(DOING, bad))

@@ -272,3 +272,20 @@ async fn no_session_is_that_of_an_administrator() {
     setup.system.set_user("1", "full_name", text("Ada")).await;
     setup.system.stop().await;
 }
+
+#[tokio::test]
+async fn a_portal_session_neither_sees_nor_accepts_an_offered_token() {
+    let setup = Setup::new().await;
+    let body = json!({"name": "a", "user_id": "1", "claim": true});
+    let offered = setup.system.json("POST", "/tokens", &bearer(&setup.admin), &body).await;
+    let id = offered.body_of(202)["id"].as_str().unwrap().to_owned();
+    let mut web_client = setup.session("1").await;
+    assert!(!web_client.get(OWN).await.body.contains(&id));
+    for action in ["accept", "decline"] {
+        let reply = web_client.post(OWN, &[("do", action), ("id", &id)]).await;
+        assert_eq!(reply.status, 403, "{}", reply.body);
+    }
+    let mut own = WebClient::signed_in(&setup.system, "my_username", "topsecret").await;
+    assert!(own.get(OWN).await.body.contains(&id), "the offer is still open");
+    setup.system.stop().await;
+}
