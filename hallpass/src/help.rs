@@ -8,7 +8,7 @@ use console::{Term, measure_text_width, strip_ansi_codes};
 use crate::terminal::Terminal;
 
 /// Examples of each subcommand, as they are typed into a shell.
-pub const EXAMPLES: [(&str, &[&str]); 29] = [
+pub const EXAMPLES: [(&str, &[&str]); 31] = [
     (
         "dev",
         &[
@@ -36,6 +36,8 @@ pub const EXAMPLES: [(&str, &[&str]); 29] = [
     ("user block", &["hallpass user block ada", "hallpass --stack hallpass user block ada"]),
     ("user unblock", &["hallpass user unblock ada"]),
     ("user remove", &["hallpass user remove ada", "hallpass user remove id:1 --yes"]),
+    ("user maintainer add", &["hallpass user maintainer add ci-bot ada"]),
+    ("user maintainer remove", &["hallpass user maintainer remove ci-bot id:1"]),
     ("user permission add", &["hallpass user permission add ada reports"]),
     ("user permission remove", &["hallpass user permission remove ada reports"]),
     (

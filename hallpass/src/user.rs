@@ -27,6 +27,7 @@ mod import;
 mod lines;
 mod link;
 mod list;
+mod maintainer;
 mod remove;
 mod update;
 
@@ -59,6 +60,9 @@ pub enum Command {
     /// Add or remove a permission of a user
     #[command(subcommand)]
     Permission(PermissionCommand),
+    /// Add or remove a maintainer, who manages the tokens of a service account
+    #[command(subcommand)]
+    Maintainer(maintainer::MaintainerCommand),
     /// Link a user to an identity at the identity provider, with which the user then signs in to the
     /// pages
     Link(link::LinkArgs),
@@ -168,6 +172,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Permission(PermissionCommand::Remove(NameAndPermission { name, permission })) => {
             change(&name, Change::Deny(permission), "permission removed").await
         }
+        Command::Maintainer(command) => maintainer::run(&store, command, terminal).await,
         Command::Link(args) => link::link(stack, &store, &args, terminal).await,
         Command::Unlink(Name { name }) => link::unlink(stack, &store, &name, terminal).await,
         Command::Import(args) => import::run(&args, stack, &store, terminal).await,

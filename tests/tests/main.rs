@@ -42,6 +42,7 @@ mod login_calls;
 mod login_limits;
 mod login_states;
 mod login_switches;
+mod maintainers;
 mod names;
 mod odd_users;
 mod oidc;

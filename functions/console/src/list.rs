@@ -33,7 +33,7 @@ pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Res
     let user_id = parameter(request, "user_id").map_or(Ok(caller.user.id), |id| {
         id.parse::<UserId>().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
     })?;
-    if user_id != caller.user.id && !service.is_administrator(&caller.scope) {
+    if !service.manages_user(&caller, &user_id).await? {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
     let limit = parameter(request, "limit").map_or(Some(USUAL_PAGE), |text| {

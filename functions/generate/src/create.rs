@@ -89,11 +89,14 @@ pub(crate) async fn issue_requested(
 ) -> Result<(Text, Record), Problem> {
     let Checked { other, name, description, scope, shape, expires_at } =
         checked(context, caller, requested).await?;
-    let administers = [context.service.settings.admin_permission.as_str()];
-    let permissions: &[&str] = if other.is_some() { &administers } else { &[] };
+    let service = context.service;
+    let administers = [service.settings.admin_permission.as_str()];
+    let is_administrator = service.is_administrator(caller.scope());
+    let permissions: &[&str] = if other.is_some() && is_administrator { &administers } else { &[] };
     let new_token = NewToken {
         other: other.as_ref(),
         permissions,
+        as_maintainer: other.is_some() && !is_administrator,
         name: Some(name),
         description,
         scope,
@@ -173,7 +176,7 @@ fn expiry(
 }
 
 /// Returns the user that the token is for, if it is not the caller's own. Only administrators can
-/// name another user.
+/// name another user, and maintainers their service accounts.
 async fn owner(
     service: &Service,
     caller: &Caller,
@@ -182,11 +185,15 @@ async fn owner(
     let Some(user_id) = user_id.filter(|id| *id != caller.user().id) else {
         return Ok(None);
     };
-    if !service.is_administrator(caller.scope()) {
-        return Err(Problem::forbidden(&service.settings.issuer));
+    let is_administrator = service.is_administrator(caller.scope());
+    if !is_administrator && !caller.user().maintained().contains(&user_id) {
+        return Err(caller.lacks_permission(service));
     }
     let user = service.store.marked_user(&user_id).await?;
     let user = user.ok_or_else(|| Problem::invalid_member("user_id", "there is no such user"))?;
+    if !is_administrator && !caller.maintains(service, &user.value) {
+        return Err(caller.lacks_permission(service));
+    }
     if user.value.status == Status::Blocked {
         return Err(Problem::conflict("The user is blocked"));
     }

@@ -34,6 +34,9 @@ pub(crate) async fn offer(
     let other = checked.other.ok_or_else(|| {
         Problem::invalid_member("claim", "a token is offered to another user, named by user_id")
     })?;
+    if !service.is_administrator(caller.scope()) {
+        return Err(Problem::forbidden(&service.settings.issuer));
+    }
     let user = &other.value;
     if service.store.token_offers(&user.id).await?.len() >= MAX_OFFERS {
         return Err(Problem::conflict(format!("The user has {MAX_OFFERS} offers already")));

@@ -112,7 +112,7 @@ async fn all_of_user(context: &Context<'_>, request: &Request) -> Result<Respons
     let caller = authentication::admit(context, request.headers()).await?;
     let user_id: UserId =
         gateway::path_parameter(request, "user_id").parse().map_err(|_| Problem::not_found())?;
-    if user_id != caller.user.id && !service.is_administrator(&caller.scope) {
+    if !service.manages_user(&caller, &user_id).await? {
         return Err(Problem::not_found());
     }
     if !service.manages_all(&caller) {

@@ -4,7 +4,7 @@
 use clap::{Args, ValueEnum};
 use hallpass_password::NameKey;
 use hallpass_store::{Store, management::Listed};
-use hallpass_token::{Status, User, user::attribute::USER_ID};
+use hallpass_token::{Status, User, UserId, user::attribute::USER_ID};
 use serde_json::{Value, json};
 
 use crate::{
@@ -126,9 +126,16 @@ pub(super) fn show(user: &User, terminal: Terminal) -> Result<(), CommandError> 
         ("password", password.to_owned()),
         ("identity", identity),
         ("permissions", permissions),
+        ("maintainers", joined(&user.maintainers())),
+        ("maintains", joined(&user.maintained())),
     ]
     .map(|(name, value)| [name.to_owned(), value]);
     Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &view(user))?)
+}
+
+/// Returns IDs, separated by commas.
+fn joined(ids: &[UserId]) -> String {
+    ids.iter().map(UserId::as_str).collect::<Vec<_>>().join(",")
 }
 
 fn name(listed: &Listed) -> &str {
@@ -172,10 +179,16 @@ fn view(user: &User) -> Value {
         "has_password": user.password_hash().is_some(),
         "permissions": user.permissions.names().collect::<Vec<_>>(),
     });
-    if let Value::Object(members) = &mut view
-        && !user.unreadable.is_empty()
-    {
-        members.insert("unreadable".to_owned(), json!(user.unreadable));
+    let ids = |ids: Vec<UserId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (maintainers, maintains) = (ids(user.maintainers()), ids(user.maintained()));
+    if let Value::Object(members) = &mut view {
+        let optional = [
+            ("maintainers", json!(maintainers)),
+            ("maintains", json!(maintains)),
+            ("unreadable", json!(user.unreadable)),
+        ];
+        let present = optional.into_iter().filter(|(_, value)| *value != json!([]));
+        members.extend(present.map(|(name, value)| (name.to_owned(), value)));
     }
     view
 }

@@ -24,6 +24,7 @@ mod interrupted;
 mod killed;
 mod leaked;
 mod lists;
+mod maintainers;
 mod openness;
 mod reference;
 mod secrets;

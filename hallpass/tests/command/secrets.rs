@@ -11,7 +11,7 @@ const PASSWORD: &str = "topsecret2";
 
 /// Arguments with a position, `@`, where a secret could be typed or expanded from a variable. Every
 /// one is rejected.
-const PLACES: [&[&str]; 50] = [
+const PLACES: [&[&str]; 51] = [
     &["@"],
     &["--@"],
     &["--json=@"],
@@ -34,6 +34,7 @@ const PLACES: [&[&str]; 50] = [
     &["user", "rename", "my_username", "you", "@"],
     &["user", "link", "my_username", "@"],
     &["user", "block", "my_username", "@"],
+    &["user", "maintainer", "add", "ci-bot", "my_username", "@"],
     &["user", "permission", "add", "my_username", "\"@"],
     &["user", "permission", "remove", "my_username", "a", "@"],
     &["user", "import", "--format", "@", "-"],
@@ -66,7 +67,7 @@ const PLACES: [&[&str]; 50] = [
 ];
 
 /// Arguments with a name, `@`, which the error message repeats unless it looks like a token.
-const NAMES: [&[&str]; 14] = [
+const NAMES: [&[&str]; 16] = [
     &["user", "show", "@"],
     &["user", "show", "id:@"],
     &["user", "passwd", "@"],
@@ -76,6 +77,8 @@ const NAMES: [&[&str]; 14] = [
     &["user", "block", "@"],
     &["user", "remove", "@"],
     &["user", "permission", "add", "@", "a"],
+    &["user", "maintainer", "add", "@", "my_username"],
+    &["user", "maintainer", "remove", "ci-bot", "@"],
     &["user", "import", "@.csv"],
     &["token", "list", "@"],
     &["token", "issue", "@"],
@@ -152,6 +155,8 @@ async fn a_token_in_place_of_an_id_or_a_name_is_answered_with_its_id() {
     check(&["user", "add", "ada", "--id", "@"], "--id <ID>").await;
     check(&["user", "add", "ada", "--full-name", "@"], "--full-name <FULL_NAME>").await;
     check(&["user", "permission", "add", "ada", "@"], "<PERMISSION>").await;
+    check(&["user", "maintainer", "add", "@", "ada"], "<ACCOUNT>").await;
+    check(&["user", "maintainer", "add", "ci-bot", "@"], "<USER>").await;
     check(&["user", "link", "ada", "--subject", "@"], "--subject <SUBJECT>").await;
     check(&["user", "link", "ada", "--subject=1", "--issuer", "@"], "--issuer <URL>").await;
     check(&["token", "list", "@"], "<USER>").await;

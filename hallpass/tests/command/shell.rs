@@ -122,6 +122,8 @@ async fn the_reference_lists_exactly_the_commands_and_every_one_runs_and_prints_
         ("user unlink", &["bea"], ""),
         ("user block", &["bea"], ""),
         ("user unblock", &["bea"], ""),
+        ("user maintainer add", &["ci-bot", "bea"], ""),
+        ("user maintainer remove", &["ci-bot", "bea"], ""),
         ("user permission add", &["bea", "reports"], ""),
         ("user permission remove", &["bea", "reports"], ""),
         ("user remove", &["bea"], ""),

@@ -41,6 +41,10 @@ pub enum Event<'a> {
     UserLinked(&'a UserId),
     /// A user was unlinked from an identity.
     UserUnlinked(&'a UserId),
+    /// A service account has a new maintainer.
+    MaintainerAdded(&'a UserId),
+    /// A service account lost a maintainer.
+    MaintainerRemoved(&'a UserId),
     /// A user was removed.
     UserRemoved(&'a UserId),
     /// A user has a new password.
@@ -101,6 +105,8 @@ impl Event<'_> {
             Self::UserRenamed(_) => "user_renamed",
             Self::UserLinked(_) => "user_linked",
             Self::UserUnlinked(_) => "user_unlinked",
+            Self::MaintainerAdded(_) => "maintainer_added",
+            Self::MaintainerRemoved(_) => "maintainer_removed",
             Self::UserRemoved(_) => "user_removed",
             Self::PasswordChanged(_) => "password_changed",
             Self::PermissionAdded(_) => "permission_added",
@@ -148,6 +154,8 @@ impl Event<'_> {
             | Self::UserRenamed(user)
             | Self::UserLinked(user)
             | Self::UserUnlinked(user)
+            | Self::MaintainerAdded(user)
+            | Self::MaintainerRemoved(user)
             | Self::UserRemoved(user)
             | Self::PasswordChanged(user)
             | Self::PermissionAdded(user)

@@ -3,7 +3,7 @@
 
 use hallpass_store::{Failure, Rejected, marks::Marked};
 use hallpass_token::{
-    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User,
+    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User, UserId,
     credential::Unusable, lifecycle,
 };
 use http::{
@@ -133,10 +133,27 @@ impl Service {
         self.manages_all_with(&caller.record, &caller.scope)
     }
 
-    fn manages_all_with(&self, record: &Record, scope: &Scope) -> bool {
+    pub(crate) fn manages_all_with(&self, record: &Record, scope: &Scope) -> bool {
         record.scope.is_none()
             || scope.holds(&self.settings.tokens_permission)
             || self.is_administrator(scope)
+    }
+
+    /// Returns whether the caller can manage the tokens of this user: its own, those of any user as
+    /// an administrator, or those of a service account as one of its maintainers. The last takes a
+    /// token that can manage all tokens of the maintainer.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
+    pub async fn manages_user(&self, caller: &Admitted, id: &UserId) -> Result<bool, Failure> {
+        if *id == caller.user.id || self.is_administrator(&caller.scope) {
+            return Ok(true);
+        }
+        if !self.manages_all(caller) || !caller.user.maintained().contains(id) {
+            return Ok(false);
+        }
+        let account = self.store.user(id).await?;
+        Ok(account.is_some_and(|account| account.is_maintained_by(&caller.user)))
     }
 
     /// Returns the record of the token that a route names. The ID `current` names the caller's own
@@ -150,7 +167,7 @@ impl Service {
             "current" => caller.record.id,
             text => text.parse::<TokenId>().map_err(|_| Problem::not_found())?,
         };
-        if id.user_id != caller.user.id && !self.is_administrator(&caller.scope) {
+        if !self.manages_user(caller, &id.user_id).await? {
             return Err(Problem::not_found());
         }
         let record = self.store.record(&id).await?.ok_or_else(Problem::not_found)?;

@@ -129,6 +129,17 @@ impl Caller {
         }
     }
 
+    /// Returns whether the caller manages the tokens of this account as one of its maintainers. A
+    /// portal session manages the user's own tokens alone.
+    pub fn maintains(&self, service: &Service, account: &User) -> bool {
+        let is_whole = match self {
+            Self::LogIn { .. } | Self::Operator(_) => false,
+            Self::BrowserSession(session) => session.value.limit().is_none(),
+            Self::Token(admitted) => service.manages_all(&admitted.value),
+        };
+        is_whole && account.is_maintained_by(self.user())
+    }
+
     /// Returns the change marks of the caller's user, as read together with the user.
     pub fn marks(&self) -> &ChangeMarks {
         match self {

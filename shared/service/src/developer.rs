@@ -31,7 +31,13 @@ pub async fn regenerate(
     let (text, record) = sign(context, caller).await?;
     replace(context, caller, &record, old.as_ref()).await?;
     let counted = old.filter(|old| lifecycle::state(old, Some(caller.user()), now).counts());
-    let basis = Basis { caller, other: None, permissions: &[], old: counted.as_ref() };
+    let basis = Basis {
+        caller,
+        other: None,
+        permissions: &[],
+        as_maintainer: false,
+        old: counted.as_ref(),
+    };
     basis.confirm(context, &record).await?;
     // A token that replaces a counted one does not change the count.
     if counted.is_none() {

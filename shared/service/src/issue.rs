@@ -25,6 +25,8 @@ pub struct NewToken<'a> {
     pub other: Option<&'a Marked<User>>,
     /// The permissions that the caller must hold.
     pub permissions: &'a [&'a str],
+    /// Whether the caller must be a maintainer of the owner.
+    pub as_maintainer: bool,
     /// The shape of its text.
     pub shape: Shape,
     /// Whether the token joins the family of the caller's token, if both have the same user.
@@ -67,6 +69,7 @@ impl NewToken<'_> {
         Self {
             other: None,
             permissions: &[],
+            as_maintainer: false,
             shape,
             continues_family: false,
             name: None,
@@ -94,8 +97,8 @@ pub async fn issue(
     let expires_at = new_token.expires_at.min(latest).min(cap.unwrap_or(Timestamp::MAX));
     let new_token = NewToken { expires_at, ..new_token };
     let signed = sign(context, new_token.owner(caller), new_token.shape, expires_at).await?;
-    let basis =
-        Basis { caller, other: new_token.other, permissions: new_token.permissions, old: None };
+    let NewToken { other, permissions, as_maintainer, .. } = new_token;
+    let basis = Basis { caller, other, permissions, as_maintainer, old: None };
     let owner = basis.owner();
     let record = record(context, caller, new_token, &signed, cap)?;
     if let Some(excess) = size::excess(&record) {

@@ -38,6 +38,8 @@ pub struct Basis<'a> {
     pub other: Option<&'a Marked<User>>,
     /// The permissions that the caller must hold.
     pub permissions: &'a [&'a str],
+    /// Whether the caller must be a maintainer of the owner.
+    pub as_maintainer: bool,
     /// The token that the new one replaces.
     pub old: Option<&'a Record>,
 }
@@ -54,6 +56,14 @@ struct Current {
 }
 
 impl Current {
+    /// Returns whether the caller still manages the tokens of this account as one of its maintainers.
+    fn maintains(&self, service: &Service, caller: &Caller, account: &User) -> bool {
+        let manages = |token: &Admitted| service.manages_all_with(&token.record, &self.scope);
+        self.limit.is_none()
+            && caller.token().is_none_or(manages)
+            && account.is_maintained_by(&self.user)
+    }
+
     /// Returns the state of a caller with all permissions of this user.
     fn of(user: Marked<User>) -> Self {
         let Marked { value: user, marks } = user;
@@ -88,6 +98,10 @@ impl<'a> Basis<'a> {
             None => None,
             Some(other) => Some(other_now(service, other, self.old.is_some()).await?),
         };
+        let account = other.as_ref().filter(|_| self.as_maintainer);
+        if account.is_some_and(|account| !current.maintains(service, self.caller, &account.value)) {
+            return Err(self.caller.lacks_permission(service));
+        }
         self.old_now(context, new, other.as_ref().map_or(&current.user, |other| &other.value))
             .await?;
         let binding = service.settings.session_binding();

@@ -57,8 +57,10 @@ pub async fn rotate(
     let window = now.after(service.settings.rotation_window);
     replace(context, caller, old, &new, window).await?;
     let administers = [service.settings.admin_permission.as_str()];
-    let permissions: &[&str] = if other.is_some() { &administers } else { &[] };
-    let basis = Basis { caller, other: other.as_ref(), permissions, old: Some(old) };
+    let is_administrator = service.is_administrator(caller.scope());
+    let permissions: &[&str] = if other.is_some() && is_administrator { &administers } else { &[] };
+    let as_maintainer = other.is_some() && !is_administrator;
+    let basis = Basis { caller, other: other.as_ref(), permissions, as_maintainer, old: Some(old) };
     basis.confirm(context, &new).await?;
     Event::Rotated(&new.id).log();
     Ok((signed.text, new, window))

@@ -7,6 +7,7 @@ use hallpass_store::{
     Failure, Store,
     changes::Change,
     links::{Identity, Linked, Recorded, SignIn, Unlinked},
+    maintainers::Maintenance,
     management::{Added, NewLink, NewUser, Renamed},
     users::Written,
 };
@@ -164,6 +165,38 @@ pub async fn unlink(revoker: &Revoker<'_>, id: &UserId, fresh: u32) -> Result<Un
         Event::UserUnlinked(id).log();
     }
     Ok(unlinked)
+}
+
+/// Adds a maintainer to a service account.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written.
+pub async fn add_maintainer(
+    store: &Store,
+    account: &UserId,
+    user: &UserId,
+) -> Result<Maintenance, Failure> {
+    let added = store.add_maintainer(account, user).await?;
+    if added == Maintenance::Now {
+        Event::MaintainerAdded(account).log();
+    }
+    Ok(added)
+}
+
+/// Removes a maintainer of a service account. The tokens of the account stay valid.
+///
+/// # Errors
+/// Returns a [`Failure`] if DynamoDB cannot be read or written.
+pub async fn remove_maintainer(
+    store: &Store,
+    account: &UserId,
+    user: &UserId,
+) -> Result<Maintenance, Failure> {
+    let removed = store.remove_maintainer(account, user).await?;
+    if removed == Maintenance::Now {
+        Event::MaintainerRemoved(account).log();
+    }
+    Ok(removed)
 }
 
 /// Removes a user. The user's tokens are rejected from then on.

@@ -56,6 +56,7 @@ pub mod keys;
 pub mod links;
 pub mod list;
 pub mod live;
+pub mod maintainers;
 pub mod management;
 pub mod marking;
 pub mod marks;

@@ -25,6 +25,10 @@ pub mod attribute {
     pub const PERMISSIONS: &str = "permissions";
     /// A number. Raising it invalidates every token of the user.
     pub const TOKEN_GENERATION: &str = "token_generation";
+    /// The string set of the IDs of the users who manage the tokens of a service account.
+    pub const MAINTAINERS: &str = "maintainers";
+    /// The string set of the IDs of the service accounts whose tokens the user manages.
+    pub const MAINTAINS: &str = "maintains";
     /// The digest of the identity at the identity provider with which the user signs in.
     pub const OIDC_IDENTITY: &str = "oidc_identity";
     /// A number, in Unix seconds: when the user's next sign-in at the identity provider is due.
@@ -224,6 +228,39 @@ impl User {
         let name = self.full_name.as_deref().unwrap_or(&self.username);
         let end = name.char_indices().nth(MAX_DISPLAY_NAME).map_or(name.len(), |(end, _)| end);
         name.get(..end).unwrap_or(name)
+    }
+
+    /// The users whom the account names as its maintainers, sorted. Each of them counts only if the
+    /// user names the account too, see [`User::is_maintained_by`].
+    pub fn maintainers(&self) -> Vec<UserId> {
+        self.ids(attribute::MAINTAINERS)
+    }
+
+    /// The service accounts that the user names as maintained, sorted. Each of them counts only if
+    /// the account names the user too.
+    pub fn maintained(&self) -> Vec<UserId> {
+        self.ids(attribute::MAINTAINS)
+    }
+
+    /// Whether this is a service account and the user one of its maintainers. Both items must say
+    /// so, so that an ID which is used again gives no access.
+    pub fn is_maintained_by(&self, user: &Self) -> bool {
+        self.is_app()
+            && self.maintainers().contains(&user.id)
+            && user.maintained().contains(&self.id)
+    }
+
+    /// The IDs in a set or list of strings. Anything else has none.
+    fn ids(&self, name: &str) -> Vec<UserId> {
+        let mut ids: Vec<UserId> = match self.attributes.get(name) {
+            Some(Value::TextSet(texts)) => texts.iter().filter_map(|id| id.parse().ok()).collect(),
+            Some(Value::List(list)) => {
+                list.iter().filter_map(|id| id.as_text()?.parse().ok()).collect()
+            }
+            Some(_) | None => Vec::new(),
+        };
+        ids.sort_by(|one, two| one.as_str().cmp(two.as_str()));
+        ids
     }
 
     fn text(&self, name: &str) -> Option<&str> {

@@ -61,6 +61,7 @@ pub(crate) async fn cases(world: &World) -> Vec<Case> {
     cases.extend(generate(world, &tokens).await);
     cases.extend(revoke(&tokens));
     cases.extend(console(&tokens));
+    cases.extend(maintainer(world, &tokens).await);
     cases.extend(pages::pages(world, &tokens).await);
     cases.extend(prune(world).await);
     cases
@@ -276,6 +277,28 @@ fn console(tokens: &Tokens) -> Vec<Case> {
             Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context),
             "200",
         ),
+    ]
+}
+
+/// Returns the requests of a maintainer of the service account 4.
+async fn maintainer(world: &World, tokens: &Tokens) -> [Case; 4] {
+    let (account, user) = ("4".parse().unwrap(), "1".parse().unwrap());
+    world.store.add_maintainer(&account, &user).await.unwrap();
+    let token = world.create_token(Format::Signed, "4", 12).await.record.id.to_string();
+    let with = |method: &str, route: &str| {
+        let request = Request::new(method, route).authorization(&bearer(&tokens["own"].text));
+        request.parameter("id", &token)
+    };
+    let create = with("POST", "/tokens").json(&json!({"name": "a", "user_id": "4"}));
+    let rotate = with("POST", "/tokens/{id}/rotate");
+    let list = with("GET", "/tokens").query("user_id", "4");
+    let revoke = with("DELETE", "/tokens/{id}");
+    [
+        Case::new("create as a maintainer", "Generate", create.event(), "201", "issued"),
+        Case::new("rotate as a maintainer", "Generate", rotate.event(), "201", "rotated")
+            .again(&["409"]),
+        Case::new("list as a maintainer", "Console", list.event(), "200", ""),
+        Case::new("revoke as a maintainer", "Revoke", revoke.event(), "200", "revoked"),
     ]
 }
 
