@@ -9,7 +9,7 @@ use hallpass_http::routes::Route;
 use crate::{client::Reply, html::check, system::System};
 
 /// The method and path of every page, form and file for browsers.
-pub const PAGES: [(&str, &str); 24] = [
+pub const PAGES: [(&str, &str); 27] = [
     ("GET", "/"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
@@ -23,6 +23,9 @@ pub const PAGES: [(&str, &str); 24] = [
     ("GET", "/profile/developer/new"),
     ("GET", "/profile/developer/tokens/{id}"),
     ("POST", "/profile/developer/tokens/{id}"),
+    ("GET", "/profile/accounts/{user_id}"),
+    ("POST", "/profile/accounts/{user_id}"),
+    ("POST", "/profile/accounts/{user_id}/tokens/{id}"),
     ("GET", "/admin/users"),
     ("GET", "/admin/users/new"),
     ("GET", "/admin/tokens"),

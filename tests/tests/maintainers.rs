@@ -12,6 +12,8 @@ use tests::{
     tap::ANY,
 };
 
+mod pages;
+
 /// The service account, and its maintainer.
 const ACCOUNT: &str = "4";
 const MAINTAINER: &str = "1";

@@ -50,6 +50,9 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
             request,
             hallpass_web::developer::token(context, request).await,
         ),
+        Console::ShowAccountPage => {
+            hallpass_web::or_message(request, hallpass_web::account::page(context, request).await)
+        }
         Console::ShowUsersPage => {
             hallpass_web::or_message(request, hallpass_web::admin::users(context, request).await)
         }

@@ -69,6 +69,9 @@ async fn response(
         Generate::RegenerateDeveloperToken => {
             Box::pin(developer::regenerate(context, request)).await
         }
+        Generate::CreateAccountTokenOnPage => {
+            hallpass_web::or_message(request, Box::pin(pages::of_account(context, request)).await)
+        }
         Generate::SignIn => {
             hallpass_web::or_message(request, pages::sign_in(context, request).await)
         }

@@ -9,7 +9,7 @@ use hallpass_service::{
 };
 use hallpass_token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 use hallpass_web::{
-    CreatedToken, Form, Submitted, WebSession, admin, developer,
+    CreatedToken, Form, Submitted, WebSession, account, admin, developer,
     session::{self, Began},
     sign_in as sign_in_page,
     sign_in::Next,
@@ -33,6 +33,14 @@ enum Action {
     Regenerate,
     Rotate,
     Accept,
+}
+
+/// What the form of a service account does.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AccountAction {
+    Make,
+    Rotate,
 }
 
 /// `POST /sign-in`.
@@ -127,16 +135,62 @@ async fn create_from_form(
         }
         Action::Rotate => {
             let old = own_record(service, session.user(), form.field("id")).await?;
-            let renewed = rotate(context, &caller, &old).await;
-            let (text, record, window) = renewed.map_err(|problem| match problem.status() {
-                // The token is rejected, not the signed-in user.
-                StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
-                _ => problem,
-            })?;
-            let note = format!(
-                "The old token expires when this one is first used, at {window} at the latest."
-            );
-            Ok(created(context, text, &record, note))
+            rotated(context, &caller, &old).await
+        }
+    }
+}
+
+/// Rotates a token.
+async fn rotated(
+    context: &Context<'_>,
+    caller: &Caller,
+    old: &Record,
+) -> Result<CreatedToken, Problem> {
+    let renewed = Box::pin(rotate(context, caller, old)).await;
+    let (text, record, window) = renewed.map_err(|problem| match problem.status() {
+        // The token is rejected, not the signed-in user.
+        StatusCode::UNAUTHORIZED => Problem::conflict(problem.detail()),
+        _ => problem,
+    })?;
+    let note =
+        format!("The old token expires when this one is first used, at {window} at the latest.");
+    Ok(created(context, text, &record, note))
+}
+
+/// `POST /profile/accounts/{user_id}`: creates or rotates a token of a service account.
+pub(crate) async fn of_account(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
+    let (sent, account) = account::submitted(context, request).await?;
+    let creating = create_for_account(context, &sent, &account);
+    let place = format!("account {}", account.id);
+    let created = Box::pin(once(context, &sent, &place, creating)).await;
+    let Submitted { session, form, .. } = sent;
+    match created {
+        Ok(shown) => account::created_page(context, &session, &account, &shown).await,
+        Err(problem) => Err(account::rejected(context, &session, &account, &form, problem).await),
+    }
+}
+
+async fn create_for_account(
+    context: &Context<'_>,
+    sent: &Submitted,
+    account: &User,
+) -> Result<CreatedToken, Problem> {
+    let (service, form) = (context.service, &sent.form);
+    let caller = Caller::of_session(service, &sent.session.browser_session()).await?;
+    match form.value("do")? {
+        AccountAction::Make => {
+            let caller = caller.permitted(service)?;
+            let requested =
+                TokenRequest { user_id: Some(Parsed(account.id)), ..requested(context, form)? };
+            let (text, record) = Box::pin(issue_requested(context, &caller, requested)).await?;
+            Ok(created(context, text, &record, String::new()))
+        }
+        AccountAction::Rotate => {
+            let old = own_record(service, account, form.field("id")).await?;
+            rotated(context, &caller, &old).await
         }
     }
 }

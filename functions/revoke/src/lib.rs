@@ -41,6 +41,9 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Revoke::RevokeTokenOnPage => {
             hallpass_web::or_message(request, pages::own(context, request).await)
         }
+        Revoke::RevokeAccountTokenOnPage => {
+            hallpass_web::or_message(request, pages::of_account(context, request).await)
+        }
         Revoke::UpdateKeyOnPage => {
             hallpass_web::or_message(request, pages::key(context, request).await)
         }

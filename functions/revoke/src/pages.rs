@@ -6,7 +6,7 @@ use hallpass_http::{Problem, Response, gateway};
 use hallpass_service::{Context, Revoker, Service, users};
 use hallpass_store::{changes::Change, users::Written};
 use hallpass_token::{Record, TokenId, User, UserId};
-use hallpass_web::{Submitted, WebSession, admin, developer, sign_in};
+use hallpass_web::{Submitted, WebSession, account, admin, developer, sign_in};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
 use serde::Deserialize;
@@ -52,6 +52,20 @@ pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Resp
     let record = record_of(service, request, &session.user().id).await?;
     Revoker::of(context).revoke_record(&record).await?;
     Ok(hallpass_web::see_other(&developer::path(&session.base, "revoked")))
+}
+
+/// `POST /profile/accounts/{user_id}/tokens/{id}`: revokes a token of a service account.
+pub(crate) async fn of_account(
+    context: &Context<'_>,
+    request: &Request,
+) -> Result<Response, Problem> {
+    let (sent, account) = account::submitted(context, request).await?;
+    if let Err(stale) = sent.check() {
+        return Err(account::rejected(context, &sent.session, &account, &sent.form, stale).await);
+    }
+    let record = record_of(context.service, request, &account.id).await?;
+    Revoker::of(context).revoke_record(&record).await?;
+    Ok(hallpass_web::see_other(&account::path(&sent.session.base, &account.id, "revoked")))
 }
 
 /// `POST /admin/users/{user_id}/tokens/{id}`: disables, enables or deletes a key of this user.

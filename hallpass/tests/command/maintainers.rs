@@ -28,6 +28,11 @@ async fn a_service_account_has_maintainers() {
     assert_eq!(run("remove", "ci-bot", "my_username").await, outcome("maintainer_removed", "1"));
     assert_eq!(run("remove", "ci-bot", "my_username").await, outcome("unchanged", "1"));
     assert_eq!(shown("my_username", "maintains").await, Value::Null);
+    for (action, event) in [("add", "maintainer_added"), ("remove", "maintainer_removed")] {
+        let arguments = ["--json", "--log", "user", "maintainer", action, "ci-bot", "admin"];
+        let ran = dev.ran(&arguments, "").await;
+        assert!(ran.err.contains(&format!("\"message\":\"{event}\"")), "{}", ran.err);
+    }
     for (arguments, wrong) in [
         (&["add", "admin", "my_username"][..], "admin is not a service account"),
         (&["add", "ci-bot", "ci-bot"], "ci-bot is not a service account"),

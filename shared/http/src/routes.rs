@@ -114,6 +114,7 @@ routes! {
         CreateUserToken: POST "/rest/pat/1.0/token/user/create" PasswordOrToken,
         CreateAppToken: POST "/rest/pat/1.0/token/app/create" PasswordOrToken,
         RegenerateDeveloperToken: POST "/profile/developer" TokenOrSession,
+        CreateAccountTokenOnPage: POST "/profile/accounts/{user_id}" Session,
         SignIn: POST "/sign-in" Password,
         BeginSignInAtProvider: GET "/sign-in/oidc" Public,
         FinishSignInAtProvider: GET "/sign-in/oidc/callback" Public,
@@ -132,6 +133,7 @@ routes! {
         RevokeRarogToken: DELETE "/rest/pat/1.0/token/{id}" Token,
         SignOut: POST "/sign-out" Session,
         RevokeTokenOnPage: POST "/profile/developer/tokens/{id}" Session,
+        RevokeAccountTokenOnPage: POST "/profile/accounts/{user_id}/tokens/{id}" Session,
         UpdateKeyOnPage: POST "/admin/users/{user_id}/tokens/{id}" Session,
         UpdateUserOnPage: POST "/admin/users/{user_id}/access" Session,
     }
@@ -149,6 +151,7 @@ routes! {
         ShowDeveloperPage: GET "/profile/developer" Session,
         ShowNewTokenPage: GET "/profile/developer/new" Session,
         ShowTokenPage: GET "/profile/developer/tokens/{id}" Session,
+        ShowAccountPage: GET "/profile/accounts/{user_id}" Session,
         ShowUsersPage: GET "/admin/users" Session,
         ShowNewUserPage: GET "/admin/users/new" Session,
         ShowAllTokensPage: GET "/admin/tokens" Session,

@@ -12,6 +12,7 @@ use lambda_http::Request;
 
 use crate::{
     CreatedToken, Form, Frame, Tab, WebSession,
+    account::{self, AccountLink},
     offer::OfferRow,
     parameter, reject, render, response, sentence,
     sign_in::Next,
@@ -25,6 +26,8 @@ struct TokensPage<'a> {
     tokens: Tokens,
     offers: Vec<OfferRow>,
     filter: Filter,
+    /// The service accounts that the user maintains.
+    accounts: Vec<AccountLink>,
     wrong: Option<&'a str>,
     notice: Option<String>,
 }
@@ -195,8 +198,9 @@ async fn tokens_page(
         Some(_) => Vec::new(),
         None => OfferRow::of(context, session.user()).await?,
     };
+    let accounts = account::links(context.service, session).await?;
     let frame = session.frame(Tab::Tokens);
-    Ok(render(&TokensPage { frame, tokens, offers, filter, wrong, notice })?)
+    Ok(render(&TokensPage { frame, tokens, offers, filter, accounts, wrong, notice })?)
 }
 
 impl Filter {

@@ -13,6 +13,7 @@
 //! | [`sign_in`] | the sign-in page |
 //! | [`portal`] | the page that begins a portal session |
 //! | [`developer`] | the pages of a user's own tokens |
+//! | [`account`] | the page of a service account, for its maintainers |
 //! | [`admin`] | the pages for administrators: users and their keys |
 //! | [`asset`] | stylesheet, script and icon |
 
@@ -22,6 +23,7 @@ use hallpass_store::Failure;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Request, RequestExt, request::RequestContext};
 
+pub mod account;
 pub mod admin;
 pub mod asset;
 pub mod developer;

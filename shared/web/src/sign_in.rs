@@ -23,6 +23,8 @@ pub enum Next {
     NewToken,
     /// The page of one of the user's own tokens.
     Token(TokenId),
+    /// The page of a service account, for its maintainers.
+    Account(UserId),
     /// The page to find users.
     Users,
     /// The form for a new user.
@@ -73,6 +75,7 @@ impl Next {
             None if text == "new-user" => Self::NewUser,
             None if text == "all-tokens" => Self::AllTokens,
             Some(("tokens", id)) => id.parse().map_or(Self::Developer, Self::Token),
+            Some(("accounts", id)) => id.parse().map_or(Self::Developer, Self::Account),
             Some(("users", id)) => id.parse().map_or(Self::Users, Self::User),
             _ => Self::Developer,
         }
@@ -89,6 +92,9 @@ impl Next {
             route if route.starts_with("/admin/users/") => {
                 user_id.parse().map_or(Self::Users, Self::User)
             }
+            route if route.starts_with("/profile/accounts/") => {
+                user_id.parse().map_or(Self::Developer, Self::Account)
+            }
             "/profile/developer/new" => Self::NewToken,
             "/profile/developer/tokens/{id}" => id.parse().map_or(Self::Developer, Self::Token),
             _ => Self::Developer,
@@ -101,6 +107,7 @@ impl Next {
             Self::Developer => "developer".to_owned(),
             Self::NewToken => "new-token".to_owned(),
             Self::Token(id) => format!("tokens/{id}"),
+            Self::Account(id) => format!("accounts/{id}"),
             Self::Users => "users".to_owned(),
             Self::NewUser => "new-user".to_owned(),
             Self::AllTokens => "all-tokens".to_owned(),
@@ -114,6 +121,7 @@ impl Next {
             Self::Developer => format!("{base}/profile/developer/"),
             Self::NewToken => format!("{base}/profile/developer/new"),
             Self::Token(id) => format!("{base}/profile/developer/tokens/{id}"),
+            Self::Account(id) => format!("{base}/profile/accounts/{id}"),
             Self::Users => format!("{base}/admin/users"),
             Self::NewUser => format!("{base}/admin/users/new"),
             Self::AllTokens => format!("{base}/admin/tokens"),
@@ -239,6 +247,8 @@ mod tests {
         check("new-user", "/prod/admin/users/new");
         check("all-tokens", "/prod/admin/tokens");
         check("tokens/7", "/prod/profile/developer/");
+        check("accounts/7", "/prod/profile/accounts/7");
+        check("accounts/../../x", "/prod/profile/developer/");
         check("tokens/../../x", "/prod/profile/developer/");
         check("users/../../x", "/prod/admin/users");
         check("//example.org", "/prod/profile/developer/");

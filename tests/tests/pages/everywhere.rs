@@ -197,7 +197,8 @@ fn function_of(method: &str, path: &str) -> &'static str {
             | "/admin/users/new"
             | "/admin/users/{user_id}"
             | "/admin/users/{user_id}/profile"
-            | "/profile/developer",
+            | "/profile/developer"
+            | "/profile/accounts/{user_id}",
         ) => "Generate",
         _ => "Revoke",
     }
@@ -234,6 +235,7 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
                 "/profile/developer" => "developer",
                 "/profile/developer/new" => "new-token",
                 "/profile/developer/tokens/{id}" => "tokens/1.AAAAAAAAAAAAAAAAAAAAAA",
+                "/profile/accounts/{user_id}" => "accounts/1",
                 "/admin/users" => "users",
                 "/admin/users/new" => "new-user",
                 "/admin/tokens" => "all-tokens",

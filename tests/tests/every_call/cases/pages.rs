@@ -1,5 +1,6 @@
 //! The pages and forms, as the browsers of signed-in users open and send them.
 
+use hallpass_token::Format;
 use serde_json::json;
 use tests::{Request, World, api::bearer, web_client::WebClient};
 
@@ -27,10 +28,30 @@ pub(super) async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     );
     let mut cases = vec![Case::new("sign in", "Generate", sign_in.event(), "303", "signed_in")];
     cases.extend(portal(world, tokens).await);
+    cases.extend(of_account(world, &me).await);
     cases.extend(creating(&me, &admin, tokens));
     cases.extend(revoking(&me, &admin, tokens));
     cases.extend(shown(&me, &admin));
     cases
+}
+
+/// Returns the requests of the page of the service account 4, whose maintainer is user 1.
+async fn of_account(world: &World, me: &WebClient<'_>) -> [Case; 3] {
+    let token = world.create_token(Format::Signed, "4", 13).await.record.id.to_string();
+    let to = |method: &str, route: &str| {
+        Request::new(method, route).parameter("user_id", "4").parameter("id", &token)
+    };
+    let page = me.with_cookies(to("GET", "/profile/accounts/{user_id}"));
+    let form = [("do", "make"), ("name", "a"), ("expires", ""), ("limit", "all")];
+    let make = me.with_form(to("POST", "/profile/accounts/{user_id}"), &form);
+    let revoke = me.with_form(to("POST", "/profile/accounts/{user_id}/tokens/{id}"), &[]);
+    [
+        Case::new("the page of an account", "Console", page.event(), "200", ""),
+        Case::new("create on the page of an account", "Generate", make.event(), "201", "issued")
+            .again(&["409"])
+            .in_steps(),
+        Case::new("revoke on the page of an account", "Revoke", revoke.event(), "303", "revoked"),
+    ]
 }
 
 /// Returns the requests of portal sessions.
