@@ -35,7 +35,7 @@ impl<'a> WebClient<'a> {
     pub async fn at_portal(world: &'a World, token: &str, body: &Value) -> (Self, String) {
         let asking = Request::new("POST", "/portal/sessions").header("Host", "api.example.com");
         let asking = asking.authorization(&bearer(token)).json(body);
-        let response = world.send("Console", asking).await;
+        let response = world.send("Generate", asking).await;
         assert_eq!(response.status, 201, "{response:?}");
         let link = response.json()["url"].as_str().unwrap().to_owned();
         let page = "https://api.example.com/v1/portal/sign-in?session=";

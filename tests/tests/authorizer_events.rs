@@ -3,6 +3,7 @@
 //! API Gateway may reuse a response for every method and path of the stage, so a response must be
 //! right for all of them, and must contain nothing of the request.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::{Format, Timestamp};
 use serde_json::{Value, json};
 use tests::{
@@ -216,6 +217,27 @@ async fn a_request_without_a_credential_is_unauthorized() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_policy_ends_when_the_next_sign_in_is_due() {
+    let world = World::new().await;
+    let after = |seconds| world.now().after(std::time::Duration::from_secs(seconds));
+    let check = async |seed: u8, expires: Option<u64>, due: u64, until: u64, reason: &str| {
+        let due = AttributeValue::N(after(due).unix().to_string());
+        world.set_user("1", "sign_in_due_at", Some(due)).await;
+        let expires_at = expires.map(after);
+        let change = |record: &mut hallpass_token::Record| record.expires_at = expires_at;
+        let token = world.create_token_with(Format::Developer, "1", seed, change).await;
+        let response = response(&world, REST_REQUEST, &token.text).await;
+        let statement = &response["policyDocument"]["Statement"][0];
+        let condition = json!({"DateLessThan": {"aws:CurrentTime": [after(until).to_string()]}});
+        assert_eq!((&statement["Effect"], &statement["Condition"]), (&json!("Allow"), &condition));
+        assert_eq!(response["context"]["reason"], reason);
+    };
+    check(1, None, 60, 60, "sign_in_required").await;
+    check(2, Some(90), 60, 60, "sign_in_required").await;
+    check(3, Some(30), 60, 30, "expired").await;
 }
 
 #[tokio::test]

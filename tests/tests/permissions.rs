@@ -190,6 +190,8 @@ async fn generate_makes_exactly_the_permitted_requests() {
     let response = web_client.submit("Generate", own(), &rotate).await;
     assert_eq!(response.status, 404, "{response:?}");
     administer(&world, &mut web_client).await;
+    let asking = Request::new("POST", "/portal/sessions").header("Host", "api.example.com");
+    send(&world, "Generate", asking.authorization(&bearer(&caller)).json(&portal)).await;
     let form = waiting.portal_form(&secret);
     assert_eq!(world.send("Generate", form).await.status, 303);
     let form = [("do", "make"), ("name", "a"), ("limit", "some"), ("scope", "ROLE_USER")];
@@ -246,8 +248,6 @@ async fn the_console_makes_exactly_the_permitted_requests() {
         let response = web_client.open("Console", page.clone()).await;
         assert_eq!(response.status, 200, "{response:?}");
     }
-    let portal = json!({"user_id": "1", "return_to": BACK.1});
-    WebClient::at_portal(&world, &admin.text, &portal).await;
     check(&world, &tap, "Console").await;
 }
 

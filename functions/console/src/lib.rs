@@ -13,7 +13,6 @@ use serde_json::json;
 mod introspect;
 mod list;
 mod pages;
-mod portal;
 mod user;
 
 /// Handles one request.
@@ -34,7 +33,6 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Console::ShowSignInPage => {
             hallpass_web::or_message(request, hallpass_web::sign_in::page(context, request).await)
         }
-        Console::CreatePortalSession => portal::create(context, request).await,
         Console::ShowPortalPage => {
             hallpass_web::or_message(request, hallpass_web::portal::page(context, request).await)
         }

@@ -88,6 +88,7 @@ async fn response(
         Generate::EndSessionsByProvider => {
             Box::pin(oidc::back_channel_logout(context, provider, request)).await
         }
+        Generate::CreatePortalSession => portal::create(context, request).await,
         Generate::SignInFromPortal => {
             hallpass_web::or_message(request, Box::pin(portal::sign_in(context, request)).await)
         }

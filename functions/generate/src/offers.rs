@@ -38,7 +38,8 @@ pub(crate) async fn offer(
         return Err(Problem::forbidden(&service.settings.issuer));
     }
     let user = &other.value;
-    if service.store.token_offers(&user.id).await?.len() >= MAX_OFFERS {
+    let offers = service.store.token_offers(&user.id).await?;
+    if offers.iter().filter(|(_, offer)| offer.is_open(user, now)).count() >= MAX_OFFERS {
         return Err(Problem::conflict(format!("The user has {MAX_OFFERS} offers already")));
     }
     let binding = service.settings.session_binding().clone();
@@ -47,8 +48,6 @@ pub(crate) async fn offer(
         fingerprint: binding.fingerprint(user),
         binding,
         password: user.password_hash().map(|hash| Digest::of(hash.as_bytes())),
-        offered_by: caller.issued_by(),
-        offered_at: now,
         until: now.after(OPEN),
         name: checked.name,
         description: checked.description,
@@ -58,7 +57,7 @@ pub(crate) async fn offer(
     };
     let id = Digest::of(&randomness.form()?);
     service.store.offer_token(&id, &offer).await?;
-    Event::Offered(&user.id).log();
+    Event::Offered { by: &caller.issued_by(), user: &user.id }.log();
     Ok(json!({
         "id": id.text(),
         "user_id": user.id.to_string(),
@@ -87,7 +86,7 @@ pub(crate) async fn accept(
     let is_asked = |found: &Digest| found.text() == id.text();
     let open =
         offers.into_iter().find(|(found, offer)| is_asked(found) && offer.is_open(user, now));
-    let (_, offer) = open.ok_or_else(gone)?;
+    let (_, offer) = open.ok_or_else(Problem::offer_ended)?;
     if !sent.session.browser_session().is_of_provider && !offer.has_same_password(user) {
         let wrong = "Your password was set after this token was offered. Ask for a new offer";
         return Err(Problem::conflict(wrong));
@@ -99,21 +98,15 @@ pub(crate) async fn accept(
     if scope.as_ref().is_some_and(hallpass_token::Scope::is_empty) {
         return Err(Problem::conflict("You no longer have the permissions of this token"));
     }
-    let offer = service.store.take_token_offer(&user.id, &id).await?.ok_or_else(gone)?;
     let shape = if offer.format == Format::Jwt { Shape::Key } else { Shape::Signed };
     let new_token = NewToken {
-        name: Some(offer.name.clone()),
-        description: offer.description.clone(),
+        name: Some(offer.name),
+        description: offer.description,
         scope,
+        offer: Some(&id),
         ..NewToken::new(shape, offer.expires_at)
     };
-    let issued = issue::issue(context, caller, new_token).await;
-    if issued.is_err()
-        && let Err(failure) = service.store.offer_token(&id, &offer).await
-    {
-        Event::Failed(&failure).log();
-    }
-    issued
+    issue::issue(context, caller, new_token).await
 }
 
 /// Declines or withdraws an offer to this user. One that is gone counts as withdrawn.
@@ -122,7 +115,7 @@ pub(crate) async fn withdraw(
     sent: &Submitted,
     user_id: &UserId,
 ) -> Result<(), Problem> {
-    context.service.store.take_token_offer(user_id, &id(sent)?).await?;
+    context.service.store.withdraw_offer(user_id, &id(sent)?).await?;
     Ok(())
 }
 
@@ -132,9 +125,5 @@ fn id(sent: &Submitted) -> Result<Digest, Problem> {
     if sent.session.browser_session().portal.is_some() {
         return Err(Problem::not_permitted());
     }
-    Digest::parse(sent.form.field("id")).ok_or_else(gone)
-}
-
-fn gone() -> Problem {
-    Problem::conflict("This offer is no longer open")
+    Digest::parse(sent.form.field("id")).ok_or_else(Problem::offer_ended)
 }

@@ -22,9 +22,6 @@ use crate::identity;
 /// demands, and its value the page that comes next and the secret of the flow.
 const FLOW: &str = "__Host-hallpass-sign-in";
 
-/// How much the clocks of the provider and of AWS may differ.
-const LEEWAY: Duration = Duration::from_secs(60);
-
 /// How long a sign-in at the provider may take.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
@@ -148,7 +145,7 @@ pub(crate) async fn back_channel_logout(
     let wrong = || Problem::invalid_member("logout_token", "is not a logout token of the provider");
     let signed_out = provider.signed_out(&token, now).await?.ok_or_else(wrong)?;
     if let Some(user) = service.store.user_of_identity(&signed_out.identity).await? {
-        let (id, until) = (user.value.id, signed_out.at.after(LEEWAY));
+        let (id, until) = (user.value.id, signed_out.until);
         let of = signed_out.session.as_ref();
         if service.store.end_provider_sessions(&id, of, until, now).await? > 0 {
             Event::SignedOut(&id).log();

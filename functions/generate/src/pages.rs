@@ -9,8 +9,8 @@ use hallpass_service::{
 };
 use hallpass_token::{Record, Text, Timestamp, TokenId, User, credential::Login};
 use hallpass_web::{
-    CreatedToken, Form, Submitted, WebSession, account, admin, developer,
-    session::{self, Began},
+    CreatedToken, Form, Submitted, WebSession, account, admin, csrf, developer,
+    session::Began,
     sign_in as sign_in_page,
     sign_in::Next,
     view::{Instant, contained},
@@ -69,7 +69,7 @@ async fn signed_in(
     if !service.settings.generate_takes_passwords || !service.settings.password_sign_in {
         return Err(Problem::passwords_are_off());
     }
-    if !session::is_from_before(request, form) {
+    if !csrf::is_from_before(request, form) {
         return Err(Problem::stale_form());
     }
     let login = Login::new(form.field("username"), form.field("password"));

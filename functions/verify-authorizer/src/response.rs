@@ -130,11 +130,14 @@ fn admission(
     if resources.is_empty() {
         policy(principal, IamPolicyEffect::Deny, whole_stage(), None, context(Denial::Scope))
     } else {
-        let until = admitted.record.expires_at;
+        let (expiry, due) = (admitted.record.expires_at, admitted.user.sign_in_due_at());
+        let until = [expiry, due].into_iter().flatten().min();
         let denial = match (until, routes) {
             (None, _) => Denial::Scope,
-            (Some(_), None) => Denial::Expiry,
-            (Some(until), Some(_)) => Denial::ScopeOrExpiry(until),
+            (Some(_), None) if until == expiry => Denial::Expiry,
+            (Some(_), None) => Denial::SignIn,
+            (Some(until), Some(_)) if Some(until) == expiry => Denial::ScopeOrExpiry(until),
+            (Some(_), Some(_)) => Denial::ScopeOrSignIn,
         };
         policy(principal, IamPolicyEffect::Allow, resources, until, context(denial))
     }
@@ -150,6 +153,10 @@ enum Denial {
     Expiry,
     /// Either of both. The client can tell by the expiry.
     ScopeOrExpiry(Timestamp),
+    /// As [`Denial::Expiry`], where the user's next sign-in is due before.
+    SignIn,
+    /// As [`Denial::ScopeOrExpiry`], where the user's next sign-in is due before.
+    ScopeOrSignIn,
 }
 
 impl Context {
@@ -159,6 +166,12 @@ impl Context {
         let denial = match denial {
             Denial::Scope => Self::out_of_scope(settings, challenge::NOT_PERMITTED),
             Denial::Expiry => Self::rejecting(settings, Reason::Expired, Changed::default()),
+            Denial::SignIn => Self::rejecting(settings, Reason::SignInRequired, Changed::default()),
+            Denial::ScopeOrSignIn => {
+                let not_permitted = challenge::NOT_PERMITTED;
+                let detail = format!("{not_permitted} or its user must sign in again");
+                Self::out_of_scope(settings, &detail)
+            }
             Denial::ScopeOrExpiry(at) => {
                 let detail =
                     format!("{} or is expired; its expiry is {at}", challenge::NOT_PERMITTED);

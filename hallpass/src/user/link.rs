@@ -45,7 +45,7 @@ pub(super) fn check_subject(subject: &str) -> Result<(), &'static str> {
     if (1..=MAX_SUBJECT).contains(&subject.len()) && !subject.chars().any(char::is_control) {
         Ok(())
     } else {
-        Err("a subject has 1 to 255 characters and no control characters")
+        Err("a subject has 1 to 255 bytes and no control characters")
     }
 }
 

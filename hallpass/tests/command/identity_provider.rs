@@ -25,7 +25,7 @@ async fn a_user_is_linked_to_one_identity_and_an_identity_to_one_user() {
     };
     rejected(&LINK[..5], "the stack has no identity provider; name its issuer with --issuer").await;
     for subject in ["", "a\tb", &"s".repeat(256)] {
-        let form = "a subject has 1 to 255 characters and no control characters";
+        let form = "a subject has 1 to 255 bytes and no control characters";
         rejected(&["user", "link", "my_username", "--subject", subject, LINK[5]], form).await;
     }
     let linked = "linked: my_username (1) signs in at https://id.example.com";

@@ -123,6 +123,11 @@ impl Problem {
         problem
     }
 
+    /// 409: an offer of a token was accepted, declined or withdrawn, or its time is over.
+    pub fn offer_ended() -> Self {
+        Self::conflict("This offer is no longer open")
+    }
+
     /// 403: the identity provider did not sign the user in, or no user is linked to the identity.
     pub fn not_signed_in(detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::FORBIDDEN, detail);

@@ -19,7 +19,7 @@ use crate::{
     https::Https,
     id_token::{self, Expected},
     jwks::Keys,
-    jws::{self, Parties, TokenError},
+    jws::{self, LEEWAY, Parties, TokenError},
     logout,
     metadata::Metadata,
     token_endpoint::{self, REDEEMING},
@@ -32,6 +32,8 @@ pub struct Provider {
     secret: Option<ClientSecret>,
     https: Https,
     documents: Mutex<Option<Documents>>,
+    /// When the documents were last asked for, with or without success.
+    asked_at: Mutex<Option<Timestamp>>,
 }
 
 /// The parameters with which the provider sends the browser back (OpenID Connect Core 1.0 section
@@ -67,8 +69,8 @@ pub struct SignedOut {
     pub identity: Identity,
     /// The session at the provider; all of them without it.
     pub session: Option<ProviderSession>,
-    /// The time of the sign-out. It does not end a later session.
-    pub at: Timestamp,
+    /// The sessions that began after this time are not meant.
+    pub until: Timestamp,
 }
 
 /// Why a sign-in did not succeed.
@@ -134,7 +136,13 @@ impl Provider {
         // The provider can be anywhere, with a certificate of any authority that the system trusts.
         // One that cannot be read is not trusted; if it is needed, the TLS handshake fails.
         let trust = Trust::from_certificates(rustls_native_certs::load_native_certs().certs);
-        Ok(Self { settings, secret, https: Https::new(trust)?, documents: Mutex::new(None) })
+        Ok(Self {
+            settings,
+            secret,
+            https: Https::new(trust)?,
+            documents: Mutex::new(None),
+            asked_at: Mutex::new(None),
+        })
     }
 
     /// Checks that the provider can be reached, and that its metadata and keys can be used.
@@ -194,19 +202,23 @@ impl Provider {
         token: &Text,
         now: Timestamp,
     ) -> Result<Option<SignedOut>, Failure> {
-        let documents = self.documents(now).await?;
+        // Anyone can send a request here, so it leads to few of them there.
+        let may_ask = self.asked_at().is_none_or(|at| at.after(KEYS_FOR_LOGOUT).has_passed(now));
+        let documents = match self.known(now) {
+            Some(known) => known,
+            None if may_ask => self.fetch(now).await?,
+            None => return Err(Failure::new(DISCOVERING, "it failed less than a minute ago")),
+        };
         let parties = self.parties(now);
         let mut verified = logout::verify(token.expose_secret(), &documents.keys, parties);
-        if verified == Err(TokenError::UnknownKey)
-            && documents.at.after(KEYS_FOR_LOGOUT).has_passed(now)
-        {
+        if verified == Err(TokenError::UnknownKey) && may_ask {
             let documents = self.fetch(now).await?;
             verified = logout::verify(token.expose_secret(), &documents.keys, parties);
         }
         Ok(verified.ok().map(|logout| SignedOut {
             identity: Identity::new(&self.settings.issuer, &logout.subject),
             session: logout.sid.as_deref().map(|sid| ProviderSession::new(Some(sid))),
-            at: logout.issued_at,
+            until: logout.issued_at.after(LEEWAY),
         }))
     }
 
@@ -335,14 +347,23 @@ impl Provider {
 
     /// Returns what the provider publishes, at most [`REFRESH`] old.
     async fn documents(&self, now: Timestamp) -> Result<Documents, Failure> {
-        let known = self.documents.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known.filter(|known| !known.at.after(REFRESH).has_passed(now)) {
+        match self.known(now) {
             Some(known) => Ok(known),
             None => self.fetch(now).await,
         }
     }
 
+    fn known(&self, now: Timestamp) -> Option<Documents> {
+        let known = self.documents.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.filter(|known| !known.at.after(REFRESH).has_passed(now))
+    }
+
+    fn asked_at(&self) -> Option<Timestamp> {
+        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn fetch(&self, now: Timestamp) -> Result<Documents, Failure> {
+        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         let issuer = &self.settings.issuer;
         let metadata = self.https.get(DISCOVERING, &Metadata::url(issuer), None).await?;
         let metadata =

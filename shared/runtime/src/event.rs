@@ -32,7 +32,12 @@ pub enum Event<'a> {
     /// An administrator unblocked a user.
     Unblocked(&'a UserId),
     /// A token was offered to a user.
-    Offered(&'a UserId),
+    Offered {
+        /// What offered it, as a record names its issuer.
+        by: &'a str,
+        /// The user.
+        user: &'a UserId,
+    },
     /// A user was added.
     UserAdded(&'a UserId),
     /// A user was renamed.
@@ -100,7 +105,7 @@ impl Event<'_> {
             Self::Enabled(_) => "enabled",
             Self::Blocked(_) => "blocked",
             Self::Unblocked(_) => "unblocked",
-            Self::Offered(_) => "offered",
+            Self::Offered { .. } => "offered",
             Self::UserAdded(_) => "user_added",
             Self::UserRenamed(_) => "user_renamed",
             Self::UserLinked(_) => "user_linked",
@@ -137,6 +142,9 @@ impl Event<'_> {
             Self::SigningKeyAdded(id) | Self::SigningKeyRetired(id) => {
                 tracing::info!(target: TARGET, { count, key.id = id }, "{count}");
             }
+            Self::Offered { by, user } => {
+                tracing::info!(target: TARGET, { count, by, user.id = %user }, "{count}");
+            }
             Self::SessionOffered { by, user } => {
                 tracing::info!(target: TARGET, { count, token.id = %by, user.id = %user }, "{count}");
             }
@@ -149,7 +157,6 @@ impl Event<'_> {
             Self::RevokedAll(user)
             | Self::Blocked(user)
             | Self::Unblocked(user)
-            | Self::Offered(user)
             | Self::UserAdded(user)
             | Self::UserRenamed(user)
             | Self::UserLinked(user)

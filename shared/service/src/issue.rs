@@ -10,6 +10,7 @@ use hallpass_token::{
     codec::{jwt, signed},
     family::TooManyIssuers,
     lifecycle,
+    secret::Digest,
 };
 
 use crate::{
@@ -39,6 +40,8 @@ pub struct NewToken<'a> {
     pub scope: Option<Scope>,
     /// The expiry, unless the limits of the caller are earlier.
     pub expires_at: Timestamp,
+    /// The offer that the token takes the place of.
+    pub offer: Option<&'a Digest>,
 }
 
 /// The shape of the token text.
@@ -76,6 +79,7 @@ impl NewToken<'_> {
             description: None,
             scope: None,
             expires_at,
+            offer: None,
         }
     }
 
@@ -100,11 +104,16 @@ pub async fn issue(
     let NewToken { other, permissions, as_maintainer, .. } = new_token;
     let basis = Basis { caller, other, permissions, as_maintainer, old: None };
     let owner = basis.owner();
+    let offer = new_token.offer;
     let record = record(context, caller, new_token, &signed, cap)?;
     if let Some(excess) = size::excess(&record) {
         return Err(Problem::invalid_member("description", &too_long(excess)));
     }
-    service.store.insert(&record).await?;
+    match offer {
+        None => service.store.insert(&record).await?,
+        Some(offer) if service.store.accept_offer(offer, &record).await? => {}
+        Some(_) => return Err(Problem::offer_ended()),
+    }
     basis.confirm(context, &record).await?;
     let limited = limit::check(context, owner, &record).await;
     or_withdraw(service, &record, limited).await?;

@@ -102,6 +102,9 @@ pub async fn offer(
     if user.status == Status::Blocked {
         return Err(Problem::conflict("The user is blocked"));
     }
+    if user.is_sign_in_due(now) {
+        return Err(Problem::conflict("The user must sign in at the identity provider first"));
+    }
     let is_within = user.permissions.intersection(&caller.scope) == user.permissions;
     if user.id != caller.user.id && !is_within {
         return Err(Problem::forbidden(&service.settings.issuer));
@@ -135,6 +138,7 @@ impl Offered {
         let user = service.store.marked_user(&user_id).await?;
         let user =
             user.filter(|user| user.value.status == Status::Active && offer.is_of(&user.value));
+        let user = user.filter(|user| !user.value.is_sign_in_due(now));
         let (Some(user), Some(origin)) = (user, offer.origin) else {
             return Err(Problem::portal_link_ended());
         };

@@ -103,7 +103,8 @@ pub async fn link(store: &Store, id: &UserId, identity: &Identity) -> Result<Lin
     Ok(linked)
 }
 
-/// Links the user of this name to an identity, at the first sign-in. An administrator, an
+/// Links the user of this name to an identity, at the first sign-in. A name that only looks or folds
+/// alike can be another person's at the provider. An administrator, an
 /// application, a blocked user and one who has a password or another link are never taken over.
 /// Returns `None` if no user is linked.
 ///
@@ -123,7 +124,7 @@ pub async fn link_by_name(
         user.status == Status::Active
             && !user.is_app()
             && !service.is_administrator(&user.permissions)
-            && NameKey::new(&user.username) == key
+            && user.username.eq_ignore_ascii_case(name)
     };
     let is_linked = service.store.link_unclaimed(&id, identity, may).await?;
     if is_linked {

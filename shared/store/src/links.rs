@@ -10,8 +10,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use hallpass_token::{
     Scope, Timestamp, User, UserId,
     secret::Digest,
-    user::attribute::{
-        OIDC_IDENTITY, PASSWORD_HASH, PERMISSIONS, PERMISSIONS_FROM, SIGN_IN_DUE_AT, USERNAME,
+    user::{
+        UNLINKED,
+        attribute::{
+            OIDC_IDENTITY, PASSWORD_HASH, PERMISSIONS, PERMISSIONS_FROM, SIGN_IN_DUE_AT, USERNAME,
+        },
     },
 };
 
@@ -148,7 +151,9 @@ impl Store {
             edit.set(OIDC_IDENTITY, digest.clone());
             match item.get(OIDC_IDENTITY) {
                 None => edit.expect_absent(OIDC_IDENTITY),
-                Some(found) if *found == digest => edit.expect(OIDC_IDENTITY, found),
+                Some(found) if *found == digest || is_unlinked(found) => {
+                    edit.expect(OIDC_IDENTITY, found);
+                }
                 Some(_) => return Ok(Linked::ToAnother),
             }
             let mark = match self.mark_identity(identity, id).await? {
@@ -271,22 +276,22 @@ impl Store {
     }
 
     /// Unlinks a user, and invalidates the user's tokens and sessions, which the identity may have
-    /// begun.
+    /// begun. The user's next sign-in does not link the user again.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn unlink(&self, id: &UserId, how: Invalidate) -> Result<Unlinked, Failure> {
         for tries in 1..=TRIES {
             let Some(item) = self.user_item(id).await? else { return Ok(Unlinked::UnknownUser) };
-            let Some(old) = item.get(OIDC_IDENTITY) else {
+            let Some(old) = item.get(OIDC_IDENTITY).filter(|old| !is_unlinked(old)) else {
                 // After a failed attempt, this call or a concurrent one has unlinked the user.
                 return Ok(if tries == 1 { Unlinked::Before } else { Unlinked::Now });
             };
             let mut edit = Edit::default();
+            edit.set(OIDC_IDENTITY, item::text(UNLINKED));
             edit.expect(OIDC_IDENTITY, old);
-            for name in [OIDC_IDENTITY, SIGN_IN_DUE_AT, PERMISSIONS_FROM] {
-                edit.remove(name);
-            }
+            edit.remove(SIGN_IN_DUE_AT);
+            edit.remove(PERMISSIONS_FROM);
             edit.raise_generation(&item, how.fresh);
             let mut writes = vec![self.update_user(id, &edit)?];
             writes.extend(self.unmark_identity(&item, id).await?);
@@ -320,6 +325,11 @@ impl Store {
         let link = self.get(key, READING).await?;
         Ok(link.and_then(|link| item::optional(&link, OWNER).ok().flatten()))
     }
+}
+
+/// Whether an administrator has unlinked the user with this attribute.
+fn is_unlinked(identity: &AttributeValue) -> bool {
+    identity.as_s().is_ok_and(|identity| identity == UNLINKED)
 }
 
 impl SignIn<'_> {

@@ -1,15 +1,17 @@
 //! Offers: tokens that an administrator has prepared for a user, and that only the user sees. The
 //! token does not exist before the user accepts it. An offer is in the user's partition, and is
-//! deleted when it is accepted or declined, or by TTL. The caller checks its expiry.
+//! deleted when it is accepted, declined or withdrawn, or by TTL. The caller checks its expiry.
 
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use hallpass_token::{
-    Binding, Fingerprint, Format, Scope, Timestamp, User, UserId, secret::Digest,
+    Binding, Fingerprint, Format, Record, Scope, Timestamp, User, UserId, secret::Digest,
 };
 
 use crate::{
     Failure, Store,
     failure::Corrupt,
     item::{self, Item},
+    names::{reasons, unmet},
 };
 
 /// An offered token.
@@ -23,10 +25,6 @@ pub struct Offer {
     pub binding: Binding,
     /// The digest of the user's password hash when it was offered, if the user had one.
     pub password: Option<Digest>,
-    /// What offered it, as a record names its issuer.
-    pub offered_by: String,
-    /// When it was offered.
-    pub offered_at: Timestamp,
     /// Until when it can be accepted.
     pub until: Timestamp,
     /// The name of the token.
@@ -44,8 +42,6 @@ pub struct Offer {
 /// The prefix of the sort keys of offers.
 const OFFER: &str = "#offer#";
 
-const OFFERED_BY: &str = "offered_by";
-const OFFERED_AT: &str = "offered_at";
 const PASSWORD: &str = "password_digest";
 const EXPIRES_AT: &str = "expires_at";
 
@@ -72,8 +68,6 @@ impl Offer {
             (item::FINGERPRINT, Some(item::fingerprint_value(&self.fingerprint))),
             (item::BINDING, Some(item::binding_value(&self.binding))),
             (PASSWORD, self.password.as_ref().map(|digest| item::text(digest.text()))),
-            (OFFERED_BY, Some(item::text(&self.offered_by))),
-            (OFFERED_AT, Some(item::number(self.offered_at))),
             (item::PURGE_AT, Some(item::number(self.until))),
             (item::NAME, Some(item::text(&self.name))),
             (item::DESCRIPTION, self.description.as_ref().map(item::text)),
@@ -95,8 +89,6 @@ impl Offer {
             fingerprint: item::fingerprint(item)?,
             binding: item::binding(item)?,
             password: password.as_deref().and_then(Digest::parse),
-            offered_by: item::required(item, OFFERED_BY)?,
-            offered_at: instant(OFFERED_AT)?,
             until: instant(item::PURGE_AT)?,
             name: item::required(item, item::NAME)?,
             description: item::optional(item, item::DESCRIPTION)?,
@@ -146,21 +138,44 @@ impl Store {
         }
     }
 
-    /// Takes an offer, so that it can be accepted or declined once. Returns `None` if it does not
-    /// exist or another request has taken it.
+    /// Writes the record of an accepted offer and deletes the offer, in one transaction. Returns
+    /// `false` if the offer does not exist any more; nothing changed.
     ///
     /// # Errors
-    /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the offer is corrupt.
-    pub async fn take_token_offer(
-        &self,
-        user_id: &UserId,
-        id: &Digest,
-    ) -> Result<Option<Offer>, Failure> {
-        const DOING: &str = "taking the offer";
-        let Some(item) = self.get(key(user_id, id), DOING).await? else { return Ok(None) };
-        let offer = Offer::from_item(&item).map_err(|bad| Failure::new(DOING, bad))?;
-        let is_taken = self.delete_existing(key(user_id, id), DOING).await?;
-        Ok(is_taken.then_some(offer))
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn accept_offer(&self, id: &Digest, record: &Record) -> Result<bool, Failure> {
+        const DOING: &str = "accepting the offer";
+        let put = Put::builder()
+            .table_name(&self.tables.tokens)
+            .set_item(Some(item::from_record(record)))
+            .condition_expression("attribute_not_exists(#user)")
+            .expression_attribute_names("#user", item::USER_ID)
+            .build()
+            .map_err(|error| Failure::new(DOING, error))?;
+        let delete = Delete::builder()
+            .table_name(&self.tables.tokens)
+            .set_key(Some(key(&record.id.user_id, id)))
+            .condition_expression("attribute_exists(#user)")
+            .expression_attribute_names("#user", item::USER_ID)
+            .build()
+            .map_err(|error| Failure::new(DOING, error))?;
+        let writes = vec![
+            TransactWriteItem::builder().put(put).build(),
+            TransactWriteItem::builder().delete(delete).build(),
+        ];
+        match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if reasons(&error).is_some_and(|all| unmet(all, 1).is_some()) => Ok(false),
+            Err(error) => Err(Failure::of(DOING)(error)),
+        }
+    }
+
+    /// Deletes an offer. Returns `false` if it does not exist any more.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn withdraw_offer(&self, user_id: &UserId, id: &Digest) -> Result<bool, Failure> {
+        self.delete_existing(key(user_id, id), "withdrawing the offer").await
     }
 }
 

@@ -2,8 +2,7 @@
 //! sessions, they are in their user's partition and are invalidated with the user's tokens. They
 //! are deleted on use.
 //!
-//! An offer has an attribute of its own in place of the start of a session, so that the function
-//! that writes offers is not permitted to write sessions.
+//! An offer has an attribute of its own in place of the start of a session, so that it is none.
 
 use hallpass_token::{TokenId, UserId, secret::Digest};
 

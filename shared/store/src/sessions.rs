@@ -188,7 +188,9 @@ impl Store {
         let mut ended = 0_usize;
         for (place, session) in self.sessions_of(user_id).await? {
             let is_of = session.provider_session.as_ref().is_some_and(|its| {
-                session.started_at <= until && of.is_none_or(|named| named == its)
+                // A session that began without an ID can be any of the user's.
+                let is_named = of.is_none_or(|named| named == its || its.0.is_empty());
+                session.started_at <= until && is_named
             });
             if is_of && self.end(&place, now).await? {
                 ended = ended.saturating_add(1);

@@ -297,7 +297,8 @@ fn entry(item: &Item) -> Option<Entry> {
         },
         Some((item::USER_NAME, name)) => item::required(item, item::OWNER)
             .map_or(Kind::Other, |owner| Kind::Name { key: name.to_owned(), owner }),
-        Some((marks::CHANGES, _)) => Kind::Passing,
+        // A link without its other side links no one.
+        Some((marks::CHANGES | item::IDENTITY, _)) => Kind::Passing,
         // Every other kind expires on its own.
         Some(_) => Kind::Other,
         None if sessions::is_session(&key.token) => {

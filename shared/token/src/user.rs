@@ -127,6 +127,10 @@ pub enum Value {
     Map(BTreeMap<String, Value>),
 }
 
+/// The value of [`attribute::OIDC_IDENTITY`] of a user whom an administrator has unlinked, so that the
+/// user's next sign-in does not link the user again.
+pub const UNLINKED: &str = "unlinked";
+
 /// The value of [`attribute::PERMISSIONS_FROM`] for the identity provider.
 pub const PERMISSIONS_FROM_OIDC: &str = "oidc";
 
@@ -187,7 +191,7 @@ impl User {
     /// The digest of the identity with which the user signs in at the identity provider, if the user
     /// is linked to one.
     pub fn oidc_identity(&self) -> Option<&str> {
-        self.text(attribute::OIDC_IDENTITY)
+        self.text(attribute::OIDC_IDENTITY).filter(|identity| *identity != UNLINKED)
     }
 
     /// Whether the permissions are those that the identity provider names at each sign-in.

@@ -6,7 +6,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`session`] | browser sessions: the cookie, the session, the CSRF token of every form |
+//! | [`session`], [`csrf`] | browser sessions, and what binds forms to them |
 //! | [`form`] | submitted forms |
 //! | [`view`], `offer` | tokens, instants and offers as pages show them |
 //! | [`impact`], `notice` | what an action ends, and what it did |
@@ -26,6 +26,7 @@ use lambda_http::{Request, RequestExt, request::RequestContext};
 pub mod account;
 pub mod admin;
 pub mod asset;
+pub mod csrf;
 pub mod developer;
 pub mod form;
 pub mod impact;

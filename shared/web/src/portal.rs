@@ -8,7 +8,7 @@ use hallpass_token::Text;
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
 
-use crate::{Frame, host, parameter, render, response, session, view::contained};
+use crate::{Frame, csrf, host, parameter, render, response, view::contained};
 
 /// The parameter of the link, and the field of the form, with the secret of the offer.
 pub const SESSION: &str = "session";
@@ -39,10 +39,10 @@ pub fn url(request: &Request) -> Result<String, Problem> {
 pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let session = Text::new(parameter(request, SESSION).unwrap_or_default());
     let offered = Offered::read(context, &session).await?;
-    let (secret, cookie) = session::before(request, context.randomness)?;
+    let (secret, cookie) = csrf::before(request, context.randomness)?;
     let page = PortalPage {
         frame: Frame::of(request),
-        csrf: session::csrf(&secret),
+        csrf: csrf::csrf(&secret),
         name: contained(offered.user.value.display_name()),
         session,
     };

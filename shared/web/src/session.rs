@@ -1,4 +1,4 @@
-//! Browser sessions: the cookie, the session it identifies, and the CSRF token of every form.
+//! Browser sessions: the cookie, and the session it identifies.
 //!
 //! The cookie holds the ID of the user, whose partition contains the session, and 32 random bytes.
 //! The database stores only a digest. If the API is at the root of its host, the cookie has the
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_http::{Problem, cookies, gateway};
-use hallpass_runtime::{Event, entropy::Randomness};
+use hallpass_runtime::Event;
 use hallpass_service::{Context, Service, session::BrowserSession};
 use hallpass_store::{
     Failure,
@@ -21,7 +21,13 @@ use hallpass_store::{
 use hallpass_token::{Family, Scope, Text, User, UserId, secret::Digest};
 use lambda_http::Request;
 
-use crate::{Back, Form, Frame, SignedIn, Tab, host, sign_in::Next, view::contained};
+use crate::{
+    Back, Form, Frame, SignedIn, Tab,
+    csrf::{CSRF, csrf, repeats},
+    host,
+    sign_in::Next,
+    view::contained,
+};
 
 /// The lifetime of a session.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
@@ -83,15 +89,8 @@ struct Cookie {
 /// The name of the session cookie.
 const SESSION: &str = "hallpass";
 
-/// The name of the cookie that binds the sign-in form, before a session exists.
-const BEFORE: &str = "hallpass-form";
-
 /// How long a used form is kept: far longer than the session that it belongs to.
 const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The field with the CSRF token. It holds a value common to all forms of the session and, after a
-/// full stop, the nonce of the page.
-const CSRF: &str = "csrf";
 
 impl WebSession {
     /// Returns the session of a request for a page. A browser without a session cookie is
@@ -335,47 +334,6 @@ impl Cookie {
     }
 }
 
-/// Returns the secret that binds the sign-in form to the browser. If the browser has none yet, also
-/// returns the cookie for a new one.
-///
-/// # Errors
-/// Returns a [`Failure`] if there are no random bytes.
-pub fn before(
-    request: &Request,
-    randomness: &Randomness,
-) -> Result<(Text, Option<String>), Failure> {
-    let base = gateway::base(request);
-    if let Some(secret) = before_cookies(request).into_iter().next() {
-        return Ok((secret, None));
-    }
-    let (_, secret) = randomness.session()?;
-    let secret = BASE64_URL_SAFE_NO_PAD.encode(secret);
-    let cookie = set_cookie(&base, BEFORE, &secret, LIFETIME);
-    Ok((Text::new(secret), Some(cookie)))
-}
-
-/// Returns whether the sign-in form was sent from the sign-in page in this browser.
-pub fn is_from_before(request: &Request, form: &Form) -> bool {
-    before_cookies(request).iter().any(|secret| repeats(secret, form))
-}
-
-/// Returns the CSRF token for this secret. It reveals nothing about the secret.
-pub(crate) fn csrf(secret: &Text) -> String {
-    Digest::of(&[b"hallpass form 1\0", secret.expose_secret().as_bytes()].concat()).text()
-}
-
-fn repeats(secret: &Text, form: &Form) -> bool {
-    let field = form.field(CSRF);
-    let common = field.split_once('.').map_or(field, |(common, _)| common);
-    Digest::of(csrf(secret).as_bytes()).is_of(common.as_bytes())
-}
-
-/// Returns the secrets in the cookies that bind the sign-in form.
-fn before_cookies(request: &Request) -> Vec<Text> {
-    let name = prefixed(&gateway::base(request), BEFORE);
-    cookies::values(request.headers(), &name, |text| Digest::parse(text).map(|_| Text::new(text)))
-}
-
 /// Returns the first live session of these cookies.
 async fn first_live(
     context: &Context<'_>,
@@ -390,11 +348,11 @@ async fn first_live(
     Ok(None)
 }
 
-fn set_cookie(base: &str, name: &str, value: &str, lifetime: Duration) -> String {
+pub(crate) fn set_cookie(base: &str, name: &str, value: &str, lifetime: Duration) -> String {
     let path = if base.is_empty() { "/" } else { base };
     cookies::set(&prefixed(base, name), value, path, lifetime)
 }
 
-fn prefixed(base: &str, name: &str) -> String {
+pub(crate) fn prefixed(base: &str, name: &str) -> String {
     if base.is_empty() { format!("__Host-{name}") } else { format!("__Secure-{name}") }
 }

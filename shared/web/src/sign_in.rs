@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
 
 use crate::{
-    Form, Frame, WebSession, parameter, reject, render, sentence, session,
+    Form, Frame, WebSession, csrf, parameter, reject, render, sentence,
     view::{contained, notice},
 };
 
@@ -207,8 +207,8 @@ fn render_page(
     randomness: &Randomness,
     page: SignIn<'_>,
 ) -> Result<(String, Option<String>), Problem> {
-    let (secret, cookie) = session::before(request, randomness)?;
-    let page = SignIn { frame: Frame::of(request), csrf: session::csrf(&secret), ..page };
+    let (secret, cookie) = csrf::before(request, randomness)?;
+    let page = SignIn { frame: Frame::of(request), csrf: csrf::csrf(&secret), ..page };
     Ok((render(&page)?, cookie))
 }
 

@@ -251,6 +251,57 @@ async fn the_pages_of_an_administrator_are_accessible() {
     system.stop().await;
 }
 
+#[tokio::test]
+async fn the_pages_of_offers_accounts_and_portals_are_accessible() {
+    let back = "https://app.example.com/account";
+    let system = System::start(&[("HALLPASS_PORTAL_RETURN_TO", back)]).await;
+    let Some(browser) = Browser::start(&system).await else { return };
+    let Some(mut judge) = judge(&browser) else { return };
+    let admin = bearer(&system.token_of("admin", "letmein").await);
+    for (name, scopes) in [("nightly build", json!(["ROLE_USER"])), ("laptop", json!(null))] {
+        let offer = json!({
+            "name": name, "description": "Runs at three", "scopes": scopes, "user_id": "1",
+            "claim": true,
+        });
+        system.json("POST", "/tokens", &admin, &offer).await.body_of(202);
+    }
+    let id = |text: &str| text.parse().unwrap();
+    system.store().add_maintainer(&id("4"), &id("1")).await.unwrap();
+    let key = json!({"name": "deployment", "user_id": "4"});
+    system.json("POST", "/tokens", &admin, &key).await.body_of(201);
+
+    browser.sign_in("", "my_username", "topsecret").await;
+    browser.with_text("h2", "An administrator offers you").await;
+    judge.look("offers", &[]).await;
+    browser.click_on("main a", "ci-bot").await;
+    browser.with_text("h1", "ci-bot").await;
+    judge.look("account", &[]).await;
+    browser.open("/profile/developer/").await;
+    browser.click_on("main button", "Create it").await;
+    browser.element("#new-token").await;
+
+    let portal = json!({"user_id": "1", "return_to": back});
+    let portal = system.json("POST", "/portal/sessions", &admin, &portal).await.body_of(201);
+    let link = portal["url"].as_str().unwrap().split_once("/portal").unwrap().1;
+    browser.open(&format!("/portal{link}")).await;
+    browser.with_text("main button", "Continue to your tokens").await;
+    judge.look("portal", &[]).await;
+    browser.click("main button").await;
+    browser.with_text("h1", "Tokens").await;
+    judge.look("portal-session", &[]).await;
+    browser.open(&format!("/portal{link}")).await;
+    browser.element("[role=alert]").await;
+    judge.look("portal-ended", &[]).await;
+    browser.sign_in("", "admin", "letmein").await;
+    browser.with_text("h1", "Tokens").await;
+    browser.open("/admin/users/1").await;
+    browser.with_text("h2", "Offered:").await;
+    judge.look("user-offered", &[]).await;
+    judge.conclude();
+    drop(browser);
+    system.stop().await;
+}
+
 /// Looks at the tokens of all users.
 async fn look_at_tokens(browser: &Browser, judge: &mut Judge<'_>) {
     for (name, query) in [("all-tokens", ""), ("all-tokens-none", "?used=90&permission=x")] {

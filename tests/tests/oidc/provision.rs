@@ -117,7 +117,8 @@ async fn a_person_whose_name_is_taken_or_missing_does_not_become_a_user() {
 
 #[tokio::test]
 async fn a_blocked_an_unlinked_and_a_removed_user() {
-    let setup = Setup::with(&[PROVISION]).await;
+    let by_name = ("HALLPASS_OIDC_LINK_BY", "preferred_username");
+    let setup = Setup::with(&[PROVISION, by_name]).await;
     let id = setup.new_id("bea");
     let mut browser = setup.browser();
     setup.sign_in(&mut browser, "bea", named("bea", json!([]))).await;
@@ -223,6 +224,10 @@ async fn the_first_sign_in_links_only_a_user_whom_nothing_protects() {
     check("a", "my_username", 403).await;
     check("a", "unknown", 403).await;
     check("a", "", 403).await;
+    // Names that fold to the same one, and can be another person's at the provider.
+    for name in ["\u{ff42}ea", "b\u{ad}ea", " bea"] {
+        check("a", name, 403).await;
+    }
     check("a", "Bea", 200).await;
     check("a", "other", 200).await;
     // The user is linked now, and to no one else.

@@ -29,6 +29,7 @@ pub(super) async fn pages(world: &World, tokens: &Tokens) -> Vec<Case> {
     let mut cases = vec![Case::new("sign in", "Generate", sign_in.event(), "303", "signed_in")];
     cases.extend(portal(world, tokens).await);
     cases.extend(of_account(world, &me).await);
+    cases.extend(offers(world, &me, tokens).await);
     cases.extend(creating(&me, &admin, tokens));
     cases.extend(revoking(&me, &admin, tokens));
     cases.extend(shown(&me, &admin));
@@ -54,6 +55,30 @@ async fn of_account(world: &World, me: &WebClient<'_>) -> [Case; 3] {
     ]
 }
 
+/// Returns the requests with which a token is offered to the user 1 and accepted.
+async fn offers(world: &World, me: &WebClient<'_>, tokens: &Tokens) -> [Case; 3] {
+    let admin = bearer(&tokens["admin"].text);
+    let body = json!({"name": "offered", "user_id": "1", "claim": true});
+    let offer = async || {
+        let offered = world.create(&admin, &body).await;
+        assert_eq!(offered.status, 202, "{}", offered.body);
+        offered.json()["id"].as_str().unwrap().to_owned()
+    };
+    let form = |action: &str, id: &str| {
+        me.with_form(post("/profile/developer", tokens), &[("do", action), ("id", id)])
+    };
+    let offering = Request::new("POST", "/tokens").authorization(&admin).json(&body);
+    let (accepted, declined) = (offer().await, offer().await);
+    let (accept, decline) = (form("accept", &accepted), form("decline", &declined));
+    [
+        Case::new("offer a token", "Generate", offering.event(), "202", "offered"),
+        Case::new("accept an offered token", "Generate", accept.event(), "201", "issued")
+            .again(&["409"])
+            .in_steps(),
+        Case::new("decline an offered token", "Generate", decline.event(), "303", ""),
+    ]
+}
+
 /// Returns the requests of portal sessions.
 async fn portal(world: &World, tokens: &Tokens) -> [Case; 6] {
     let (token, body) = (&tokens["admin"].text, json!({"user_id": "1"}));
@@ -69,7 +94,7 @@ async fn portal(world: &World, tokens: &Tokens) -> [Case; 6] {
     let revoke = session.with_form(post("/profile/developer/tokens/{id}", tokens), &[]);
     let own = session.with_cookies(get("/profile/developer"));
     [
-        Case::new("offer a portal session", "Console", asking.event(), "201", "session_offered"),
+        Case::new("offer a portal session", "Generate", asking.event(), "201", "session_offered"),
         Case::new("the page of a link", "Console", page.event(), "200", ""),
         Case::new("begin a portal session", "Generate", form.event(), "303", "signed_in")
             .again(&["410"])
