@@ -313,3 +313,15 @@ async fn a_change_of_the_user_that_is_undone_ends_the_link_and_the_session() {
     assert_eq!(web_client.get(OWN).await.status, 401);
     setup.system.stop().await;
 }
+
+#[tokio::test]
+async fn a_user_who_must_sign_in_at_the_provider_gets_no_link_and_follows_none() {
+    let setup = Setup::new().await;
+    let link = setup.link("1").await;
+    let due = AttributeValue::N(setup.system.now().unix().to_string());
+    setup.system.set_user("1", "sign_in_due_at", due).await;
+    let asked = setup.ask(&setup.admin, &json!({"user_id": "1"})).await;
+    assert_eq!(asked.status, 409, "{}", asked.body);
+    check_ended(&mut WebClient::new(&setup.system, ""), &link).await;
+    setup.system.stop().await;
+}

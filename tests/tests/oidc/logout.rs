@@ -139,3 +139,16 @@ async fn signing_out_offers_to_sign_out_at_the_provider_too() {
     assert!(!page.body.contains("/sign-in/oidc/sign-out"), "{}", page.body);
     setup.system.stop().await;
 }
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_asked_at_most_once_a_minute_for_a_logout() {
+    let setup = Setup::new().await;
+    setup.provider.set_metadata("jwks_uri", json!("http://127.0.0.1:9/jwks"));
+    assert_eq!(setup.log_out(|_| {}).await.status, 503);
+    assert!(!setup.provider.asked().is_empty());
+    for _ in 0..3 {
+        assert_eq!(setup.log_out(|_| {}).await.status, 503);
+    }
+    assert!(setup.provider.asked().is_empty());
+    setup.system.stop().await;
+}
