@@ -118,7 +118,9 @@ impl Browser {
             };
             assert!(done.success(), "certutil {arguments:?}");
         }
-        let Some(mut browser) = Self::drive("chromedriver", "on port ", system, home, turn) else {
+        let Some(mut browser) =
+            Self::drive("chromedriver", "successfully on port ", system, home, turn)
+        else {
             skip("chromedriver is not installed (Debian: chromium and chromium-driver)");
             return None;
         };
@@ -213,7 +215,11 @@ impl Browser {
 
     /// Returns the first visible element, as soon as it is visible.
     pub(crate) async fn element(&self, css: &str) -> WebElement {
-        let query = self.driver().query(By::Css(css)).wait(PATIENCE, LOOK).and_displayed();
+        // An element of the page before can go while it is looked at.
+        let is_displayed =
+            async |element: WebElement| Ok(element.is_displayed().await.is_ok_and(|is| is));
+        let query =
+            self.driver().query(By::Css(css)).wait(PATIENCE, LOOK).with_filter(is_displayed);
         match query.first().await {
             Ok(element) => element,
             Err(error) => panic!("{css}: {error}\n{}", self.shown().await),
