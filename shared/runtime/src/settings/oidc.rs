@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{ConfigError, Lookup, days, text, value};
 
-pub use permissions::ClaimPermissions;
+pub use permissions::{ClaimPermissions, ParseError};
 
 /// The identity provider, and Hallpass as one of its clients.
 #[derive(Clone, Debug)]
