@@ -129,6 +129,17 @@ fn text_in(response: &Value, member: &str) -> String {
     response[member].as_str().unwrap_or_else(|| panic!("{response}")).to_owned()
 }
 
+/// Offers a token and a portal session to the user 1.
+async fn offer(world: &World, admin: &str) {
+    let offer = json!({
+        "name": "a", "description": "b", "scopes": ["ROLE_USER"], "user_id": "1", "claim": true,
+    });
+    assert_eq!(world.create(&bearer(admin), &offer).await.status, 202);
+    let asking = Request::new("POST", "/portal/sessions").header("Host", "api.example.com");
+    let portal = json!({"user_id": "1", "return_to": BACK.1});
+    send(world, "Generate", asking.authorization(&bearer(admin)).json(&portal)).await;
+}
+
 #[tokio::test]
 async fn generate_makes_exactly_the_permitted_requests() {
     let (world, tap) = World::tapped(&[("HALLPASS_MAX_TOKENS", "4"), BACK]).await;
@@ -157,10 +168,7 @@ async fn generate_makes_exactly_the_permitted_requests() {
     send(&world, "Generate", rarog.authorization(&login)).await;
     assert_eq!(world.create(&bearer(&token), &json!({"name": "one too many"})).await.status, 409);
     world.created(&admin, &json!({"name": "for another", "user_id": "3"})).await;
-    let offer = json!({
-        "name": "a", "description": "b", "scopes": ["ROLE_USER"], "user_id": "1", "claim": true,
-    });
-    assert_eq!(world.create(&bearer(&admin), &offer).await.status, 202);
+    offer(&world, &admin).await;
 
     let with_token =
         |method: &str, route: &str| Request::new(method, route).authorization(&bearer(&token));
@@ -190,8 +198,6 @@ async fn generate_makes_exactly_the_permitted_requests() {
     let response = web_client.submit("Generate", own(), &rotate).await;
     assert_eq!(response.status, 404, "{response:?}");
     administer(&world, &mut web_client).await;
-    let asking = Request::new("POST", "/portal/sessions").header("Host", "api.example.com");
-    send(&world, "Generate", asking.authorization(&bearer(&caller)).json(&portal)).await;
     let form = waiting.portal_form(&secret);
     assert_eq!(world.send("Generate", form).await.status, 303);
     let form = [("do", "make"), ("name", "a"), ("limit", "some"), ("scope", "ROLE_USER")];

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use tests::{
     api::{bearer, text},
+    capability::{Capability, lacks},
     client::Reply,
     pages::{OWN, WebClient},
     system::{System, members},
@@ -296,14 +297,16 @@ async fn a_change_of_the_user_or_of_the_calling_token_ends_the_link_and_the_sess
 #[tokio::test]
 async fn a_change_of_the_user_that_is_undone_ends_the_link_and_the_session() {
     let setup = Setup::new().await;
-    let mut web_client = setup.session("1").await;
-    let link = setup.link("1").await;
-    setup.system.set_user("1", "username", text("another")).await;
-    setup.system.drain().await;
-    setup.system.set_user("1", "username", text("my_username")).await;
-    setup.system.drain().await;
-    check_ended(&mut WebClient::new(&setup.system, ""), &link).await;
-    assert_eq!(web_client.get(OWN).await.status, 401);
+    if !lacks(Capability::DevStack, "no change is undone").await {
+        let mut web_client = setup.session("1").await;
+        let link = setup.link("1").await;
+        for name in ["another", "my_username"] {
+            setup.system.set_user("1", "username", text(name)).await;
+            setup.system.drain().await;
+        }
+        check_ended(&mut WebClient::new(&setup.system, ""), &link).await;
+        assert_eq!(web_client.get(OWN).await.status, 401);
+    }
     // Revoking all tokens of the user ends both at once.
     let mut web_client = setup.session("1").await;
     let link = setup.link("1").await;

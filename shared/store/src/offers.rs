@@ -2,7 +2,9 @@
 //! token does not exist before the user accepts it. An offer is in the user's partition, and is
 //! deleted when it is accepted, declined or withdrawn, or by TTL. The caller checks its expiry.
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use hallpass_token::{
     Binding, Fingerprint, Format, Record, Scope, Timestamp, User, UserId, secret::Digest,
 };
@@ -145,11 +147,13 @@ impl Store {
     /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn accept_offer(&self, id: &Digest, record: &Record) -> Result<bool, Failure> {
         const DOING: &str = "accepting the offer";
+        let item = item::from_record(record);
         let put = Put::builder()
             .table_name(&self.tables.tokens)
-            .set_item(Some(item::from_record(record)))
+            .set_item(Some(item.clone()))
             .condition_expression("attribute_not_exists(#user)")
             .expression_attribute_names("#user", item::USER_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|error| Failure::new(DOING, error))?;
         let delete = Delete::builder()
@@ -163,10 +167,14 @@ impl Store {
             TransactWriteItem::builder().put(put).build(),
             TransactWriteItem::builder().delete(delete).build(),
         ];
-        match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
-            Ok(_) => Ok(true),
-            Err(error) if reasons(&error).is_some_and(|all| unmet(all, 1).is_some()) => Ok(false),
-            Err(error) => Err(Failure::of(DOING)(error)),
+        let sent = self.client.transact_write_items().set_transact_items(Some(writes));
+        let Err(error) = sent.send().await else { return Ok(true) };
+        let Some(reasons) = reasons(&error) else { return Err(Failure::of(DOING)(error)) };
+        match (unmet(reasons, 0), unmet(reasons, 1)) {
+            // An earlier attempt of this call accepted the offer, and its response was lost.
+            (Some(found), _) if item::is_same(&found, &item) => Ok(true),
+            (_, Some(_)) => Ok(false),
+            _ => Err(Failure::of(DOING)(error)),
         }
     }
 
