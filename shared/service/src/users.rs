@@ -104,9 +104,9 @@ pub async fn link(store: &Store, id: &UserId, identity: &Identity) -> Result<Lin
 }
 
 /// Links the user of this name to an identity, at the first sign-in. A name that only looks or folds
-/// alike can be another person's at the provider. An administrator, an
-/// application, a blocked user and one who has a password or another link are never taken over.
-/// Returns `None` if no user is linked.
+/// alike can be another person's at the provider. An administrator, an application, a blocked user
+/// and one who has a password or another link are never taken over. Returns `None` if no user is
+/// linked.
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written.

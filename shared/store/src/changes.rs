@@ -269,7 +269,7 @@ impl Change {
         if let Self::Grant(name) = self {
             names.push(name.as_str().to_owned());
         }
-        edit.set_permissions(item, names);
+        edit.set_texts(item, PERMISSIONS, names);
     }
 }
 

@@ -1,7 +1,7 @@
 //! An update of a user's item.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_token::user::attribute::{PERMISSIONS, TOKEN_GENERATION};
+use hallpass_token::user::attribute::TOKEN_GENERATION;
 
 use crate::{item, item::Item};
 
@@ -33,17 +33,17 @@ impl Edit {
         self.after.push((name, None));
     }
 
-    /// Sets the permissions. A concurrent change of them must not be lost.
-    pub(crate) fn set_permissions(&mut self, item: &Item, names: Vec<String>) {
-        if names.is_empty() {
-            self.remove(PERMISSIONS);
+    /// Sets an attribute that is a set of texts. A concurrent change of it must not be lost.
+    pub(crate) fn set_texts(&mut self, item: &Item, name: &'static str, texts: Vec<String>) {
+        if texts.is_empty() {
+            self.remove(name);
         } else {
-            self.set(PERMISSIONS, AttributeValue::Ss(names));
+            self.set(name, AttributeValue::Ss(texts));
         }
-        match item.get(PERMISSIONS) {
-            None => self.expect_absent(PERMISSIONS),
-            Some(old @ AttributeValue::Ss(_)) => self.expect(PERMISSIONS, old),
-            Some(_) => self.expect_no(PERMISSIONS, "SS"),
+        match item.get(name) {
+            None => self.expect_absent(name),
+            Some(old @ AttributeValue::Ss(_)) => self.expect(name, old),
+            Some(_) => self.expect_no(name, "SS"),
         }
     }
 
@@ -62,7 +62,7 @@ impl Edit {
     }
 
     /// Requires that the attribute still has another type than this one of DynamoDB.
-    pub(crate) fn expect_no(&mut self, name: &'static str, of_type: &str) {
+    fn expect_no(&mut self, name: &'static str, of_type: &str) {
         self.conditions.push(format!("NOT attribute_type(#{name}, :no_{name})"));
         self.values.push((format!(":no_{name}"), item::text(of_type)));
     }

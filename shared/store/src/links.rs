@@ -341,7 +341,8 @@ impl SignIn<'_> {
         }
         edit.expect_same(item, OIDC_IDENTITY);
         if reconciles {
-            edit.set_permissions(item, self.permissions.names().map(str::to_owned).collect());
+            let names = self.permissions.names().map(str::to_owned).collect();
+            edit.set_texts(item, PERMISSIONS, names);
         }
         if let Some(how) = raise {
             edit.raise_generation(item, how.fresh);

@@ -158,15 +158,6 @@ fn without(item: &Item, name: &'static str, id: &UserId) -> Edit {
 /// Returns the edit that sets the IDs, unless another writer has changed them.
 fn edit(item: &Item, name: &'static str, ids: BTreeSet<String>) -> Edit {
     let mut edit = Edit::default();
-    if ids.is_empty() {
-        edit.remove(name);
-    } else {
-        edit.set(name, AttributeValue::Ss(ids.into_iter().collect()));
-    }
-    match item.get(name) {
-        None => edit.expect_absent(name),
-        Some(old @ AttributeValue::Ss(_)) => edit.expect(name, old),
-        Some(_) => edit.expect_no(name, "SS"),
-    }
+    edit.set_texts(item, name, ids.into_iter().collect());
     edit
 }

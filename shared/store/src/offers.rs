@@ -116,28 +116,13 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn token_offers(&self, user_id: &UserId) -> Result<Vec<(Digest, Offer)>, Failure> {
-        const DOING: &str = "listing the offers to the user";
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true);
-            let call = call
-                .key_condition_expression("#user = :user AND begins_with(#token, :offers)")
-                .expression_attribute_names("#user", item::USER_ID)
-                .expression_attribute_names("#token", item::TOKEN)
-                .expression_attribute_values(":user", item::text(user_id.as_str()))
-                .expression_attribute_values(":offers", item::text(OFFER))
-                .set_exclusive_start_key(after);
-            let response = call.send().await.map_err(Failure::of(DOING))?;
-            all.extend(response.items().iter().filter_map(|item| {
-                let token = item.get(item::TOKEN)?.as_s().ok()?;
-                let id = Digest::parse(token.strip_prefix(OFFER)?)?;
-                Some((id, Offer::from_item(item).ok()?))
-            }));
-            after = response.last_evaluated_key;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+        let items = self.items_starting(user_id, OFFER, "listing the offers to the user").await?;
+        let read = |item: &Item| {
+            let token = item.get(item::TOKEN)?.as_s().ok()?;
+            let id = Digest::parse(token.strip_prefix(OFFER)?)?;
+            Some((id, Offer::from_item(item).ok()?))
+        };
+        Ok(items.iter().filter_map(read).collect())
     }
 
     /// Writes the record of an accepted offer and deletes the offer, in one transaction. Returns

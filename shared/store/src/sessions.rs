@@ -232,21 +232,31 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
     pub async fn sessions_of(&self, user_id: &UserId) -> Result<Vec<(Place, Session)>, Failure> {
-        const DOING: &str = "listing the user's sessions";
+        let items = self.items_starting(user_id, SESSIONS, "listing the user's sessions").await?;
+        let read = |item| Session::from_item(item).or_else(|_| portal::read(item)).ok();
+        Ok(items.iter().filter_map(|item| Some((Place::of(item)?, read(item)?))).collect())
+    }
+
+    /// Reads the items in a user's partition whose sort keys have this prefix, with strong
+    /// consistency.
+    pub(crate) async fn items_starting(
+        &self,
+        user_id: &UserId,
+        prefix: &str,
+        doing: &'static str,
+    ) -> Result<Vec<Item>, Failure> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let call = self.client.query().table_name(&self.tables.tokens).consistent_read(true);
             let call = call
-                .key_condition_expression("#user = :user AND begins_with(#token, :sessions)")
+                .key_condition_expression("#user = :user AND begins_with(#token, :prefix)")
                 .expression_attribute_names("#user", item::USER_ID)
                 .expression_attribute_names("#token", item::TOKEN)
                 .expression_attribute_values(":user", item::text(user_id.as_str()))
-                .expression_attribute_values(":sessions", item::text(SESSIONS))
+                .expression_attribute_values(":prefix", item::text(prefix))
                 .set_exclusive_start_key(after);
-            let response = call.send().await.map_err(Failure::of(DOING))?;
-            let items = response.items.unwrap_or_default();
-            let read = |item| Session::from_item(item).or_else(|_| portal::read(item)).ok();
-            all.extend(items.iter().filter_map(|item| Some((Place::of(item)?, read(item)?))));
+            let response = call.send().await.map_err(Failure::of(doing))?;
+            all.extend(response.items.unwrap_or_default());
             after = response.last_evaluated_key;
             if after.is_none() {
                 return Ok(all);
