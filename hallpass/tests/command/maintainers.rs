@@ -36,9 +36,9 @@ async fn a_service_account_has_maintainers() {
     for (arguments, wrong) in [
         (&["add", "admin", "my_username"][..], "admin is not a service account"),
         (&["add", "ci-bot", "ci-bot"], "ci-bot is not a service account"),
-        (&["add", "ci-bot", "nobody-here"], "there is no user"),
-        (&["add", "nobody-here", "admin"], "there is no user"),
-        (&["remove", "ci-bot", "nobody-here"], "there is no user"),
+        (&["add", "ci-bot", "unknown"], "there is no user"),
+        (&["add", "unknown", "admin"], "there is no user"),
+        (&["remove", "ci-bot", "unknown"], "there is no user"),
     ] {
         let (code, printed) = dev.run(&[&["user", "maintainer"], arguments].concat(), "").await;
         assert!(code == 1 && printed.contains(wrong), "{arguments:?}: {printed}");
