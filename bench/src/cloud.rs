@@ -10,8 +10,8 @@ use hallpass_runtime::clock;
 use hallpass_service::service;
 use hallpass_store::Store;
 use hallpass_token::{
-    Binding, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, Text, Timestamp, User,
-    UserId,
+    Binding, Cause, Entropy, Family, Format, Issuer, Keyring, Record, Snapshot, Text, Timestamp,
+    User, UserId,
     codec::{IssuedText, jwt, signed},
     keyring::Key,
 };
@@ -143,7 +143,7 @@ async fn issue(
         [sign(keyring, Format::Signed, now, later, 1)?, sign(keyring, Format::Jwt, now, later, 2)?];
     for (signed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
         let record = record(signed, format, user, now, later, Some(now));
-        store.insert(&record).await.map_err(|failure| failure.report())?;
+        store.insert(&record, &cause).await.map_err(|failure| failure.report())?;
     }
     let [signed, jwt] = good;
     Ok(Tokens {
@@ -192,7 +192,10 @@ impl Cloud {
             )?;
             let record =
                 record(&signed, Format::Signed, &self.user, now, now.after(LIFETIME), None);
-            self.store.insert(&record).await.map_err(|failure| failure.report())?;
+            self.store
+                .insert(&record, &Cause::system(now))
+                .await
+                .map_err(|failure| failure.report())?;
             texts.push(signed.text);
         }
         Ok(texts)

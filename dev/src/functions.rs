@@ -12,7 +12,7 @@ use hallpass_runtime::{
     settings::{self, ConfigError, Lookup},
 };
 use hallpass_service::{Context, Service};
-use hallpass_token::Timestamp;
+use hallpass_token::{Cause, Timestamp};
 use hallpass_verify_authorizer::Authorizer;
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
@@ -114,9 +114,12 @@ impl Functions {
             "VerifyAuthorizer" => {
                 return serialized(self.verify_authorizer.handle(parsed(event)?, now).await);
             }
-            "Prune" => return serialized(self.prune.handle(parsed(event)?, now, &|| true).await),
+            "Prune" => {
+                let cause = Cause::system(now);
+                return serialized(self.prune.handle(parsed(event)?, &cause, &|| true).await);
+            }
             "Generate" => {
-                let context = Context { service: &self.generate, now, randomness: &randomness };
+                let context = Context::new(&self.generate, now, &randomness);
                 gateway::invoke(event, |request| async move {
                     let provider = self.provider.as_ref().as_ref();
                     hallpass_generate::handle(&context, provider, &request).await
@@ -124,14 +127,14 @@ impl Functions {
                 .await
             }
             "Revoke" => {
-                let context = Context { service: &self.revoke, now, randomness: &randomness };
+                let context = Context::new(&self.revoke, now, &randomness);
                 gateway::invoke(event, |request| async move {
                     hallpass_revoke::handle(&context, &request).await
                 })
                 .await
             }
             "Console" => {
-                let context = Context { service: &self.console, now, randomness: &randomness };
+                let context = Context::new(&self.console, now, &randomness);
                 gateway::invoke(event, |request| async move {
                     hallpass_console::handle(&context, &request).await
                 })

@@ -16,7 +16,7 @@ use hallpass_store::{
     sweep::Kind,
 };
 use hallpass_token::{
-    Keyring, Record, Timestamp, UserId,
+    Cause, Keyring, Record, Timestamp, UserId,
     keyring::{Key, KeyringError},
     lifecycle,
 };
@@ -80,7 +80,8 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
             list(&Secret::of(stack)?, clock::now(stack, terminal).await?, terminal).await
         }
         Command::Rotate => {
-            rotate(&Secret::of(stack)?, clock::now(stack, terminal).await?, terminal).await
+            let cause = stack.cause(clock::now(stack, terminal).await?).await;
+            rotate(&Secret::of(stack)?, &cause, terminal).await
         }
         Command::Export { jwt: _, id } => {
             let now = clock::now(stack, terminal).await?;
@@ -88,8 +89,8 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         }
         Command::Retire { id, end_tokens, confirmation } => {
             let cache = stack.settings()?.authorizer_cache;
-            let now = clock::now(stack, terminal).await?;
-            let retirement = Retirement { id: &id, end_tokens, confirmation, now, cache };
+            let cause = stack.cause(clock::now(stack, terminal).await?).await;
+            let retirement = Retirement { id: &id, end_tokens, confirmation, cause, cache };
             retire(&Secret::of(stack)?, &stack.store()?, retirement, terminal).await
         }
     }
@@ -177,16 +178,20 @@ fn state(keyring: &Keyring, key: &Key, now: Timestamp) -> &'static str {
 
 /// `key rotate`: adds a key. It verifies for two refresh periods before it signs, so that no
 /// function receives a token that is signed with a key it has not fetched.
-async fn rotate(secret: &Secret, now: Timestamp, terminal: Terminal) -> Result<(), CommandError> {
+async fn rotate(
+    secret: &Secret,
+    cause: &Cause<'_>,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let Versioned { keyring, version_id } = secret.version().await?;
     if keyring.keys().len() >= Keyring::MAX_KEYS {
         return Err(CommandError::rejected("the keyring is full; retire a key first"));
     }
-    let signs_from = now.after(secret.refresh.saturating_mul(2));
+    let signs_from = cause.at.after(secret.refresh.saturating_mul(2));
     let key = new_key(signs_from)?;
     let id = key.id().to_owned();
     secret.replace(&version_id, &keyring.with(key).map_err(bad_keyring)?).await?;
-    Event::SigningKeyAdded(&id).log();
+    Event::SigningKeyAdded(&id).log(cause);
     let json = json!({"done": "added", "id": id, "signs_from": signs_from.to_string()});
     Ok(terminal.say(&format!("added {id}; it verifies now and signs from {signs_from}"), &json)?)
 }
@@ -219,7 +224,7 @@ struct Retirement<'a> {
     id: &'a str,
     end_tokens: bool,
     confirmation: Confirmation,
-    now: Timestamp,
+    cause: Cause<'a>,
     /// How long a gateway caches a response of the authorizer.
     cache: Duration,
 }
@@ -227,9 +232,10 @@ struct Retirement<'a> {
 async fn retire(
     secret: &Secret,
     store: &Store,
-    Retirement { id, end_tokens, confirmation, now, cache }: Retirement<'_>,
+    Retirement { id, end_tokens, confirmation, cause, cache }: Retirement<'_>,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
+    let now = cause.at;
     let Versioned { keyring, version_id } = secret.version().await?;
     if !keyring.keys().iter().any(|key| key.id() == id) {
         return Err(CommandError::rejected(format!("the keyring has no key {}", excerpt(id))));
@@ -249,7 +255,7 @@ async fn retire(
         confirmation.ask(&format!("retire {id} and invalidate {live} live tokens?"), terminal)?;
     }
     secret.replace(&version_id, &keyring.without(id).map_err(bad_keyring)?).await?;
-    Event::SigningKeyRetired(id).log();
+    Event::SigningKeyRetired(id).log(&cause);
     // Each function uses the keyring that it fetched last until it fetches the next one.
     let effective_at = now.after(secret.refresh).after(cache).to_string();
     let json = json!({"done": "retired", "id": id, "ended": live, "effective_at": effective_at});

@@ -7,6 +7,7 @@
 //! | [`stack`] | finding the stack that a command works on |
 //! | [`clock`] | the database's time |
 //! | `revoker`, `effective` | what revokes tokens, and when that takes effect everywhere |
+//! | `operator` | who runs the command |
 //! | [`user`], [`tokens`], [`key`] | the management commands |
 //! | [`sweep`], [`doctor`] | running prune by hand; checking the stack |
 //! | [`shell`], [`help`] | completions, the manual page and the help |
@@ -23,6 +24,7 @@ pub mod error;
 pub mod help;
 pub mod interrupt;
 pub mod key;
+mod operator;
 mod pasted;
 mod revoker;
 #[cfg(feature = "dev")]

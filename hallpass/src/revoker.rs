@@ -14,11 +14,11 @@ use crate::{
 /// Creates a revoker with the present time. It needs no key and one setting, so that revoking works
 /// when the rest is broken.
 pub(crate) async fn revoker<'a>(
-    stack: &Stack,
+    stack: &'a Stack,
     store: &'a Store,
     terminal: Terminal,
 ) -> Result<Revoker<'a>, CommandError> {
     let now = clock::now_or_here(stack, terminal).await?;
     let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::ConfigError)?;
-    Ok(Revoker { store, now, retention })
+    Ok(Revoker { store, retention, cause: stack.cause(now).await })
 }

@@ -14,6 +14,7 @@ use hallpass_runtime::{
 };
 use hallpass_service::{Service, service};
 use hallpass_store::Store;
+use tokio::sync::OnceCell;
 
 use crate::{cli::HEADING, error::CommandError, pasted, trust};
 
@@ -50,7 +51,11 @@ pub struct Reach {
 
 /// How to reach a stack.
 #[derive(Clone)]
-pub struct Stack(RunningStack);
+pub struct Stack {
+    running: RunningStack,
+    /// Who runs the command, once that is known.
+    pub(crate) operator: OnceCell<String>,
+}
 
 /// Why no stack was found.
 #[derive(Debug, thiserror::Error)]
@@ -131,19 +136,19 @@ fn variable(name: &str) -> Option<String> {
 
 impl From<RunningStack> for Stack {
     fn from(running: RunningStack) -> Self {
-        Self(running)
+        Self { running, operator: OnceCell::const_new() }
     }
 }
 
 impl Stack {
     /// Creates a stack whose functions have this environment.
     pub(crate) const fn new(url: String, environment: BTreeMap<String, String>) -> Self {
-        Self(RunningStack { url, environment })
+        Self { running: RunningStack { url, environment }, operator: OnceCell::const_new() }
     }
 
     /// Returns the base URL of the API.
     pub fn url(&self) -> &str {
-        &self.0.url
+        &self.running.url
     }
 
     /// Finds the development stack that is running in this data directory.
@@ -153,7 +158,7 @@ impl Stack {
     /// cannot be read.
     pub fn find(data: &Path) -> Result<Self, NoStack> {
         let running = RunningStack::read(data).map_err(NoStack::Unreadable)?;
-        running.map(Self).ok_or_else(|| NoStack::NotRunning(data.display().to_string()))
+        running.map(Self::from).ok_or_else(|| NoStack::NotRunning(data.display().to_string()))
     }
 
     /// Connects to the stack's tables.
@@ -191,12 +196,12 @@ impl Stack {
 
     /// Returns a function that looks up environment variables of the stack's functions.
     pub fn lookup(&self) -> impl Fn(&str) -> Option<String> {
-        |name| self.0.environment.get(name).cloned()
+        |name| self.running.environment.get(name).cloned()
     }
 }
 
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stack").field("url", &self.0.url).finish_non_exhaustive()
+        f.debug_struct("Stack").field("url", &self.running.url).finish_non_exhaustive()
     }
 }

@@ -24,6 +24,7 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
     let interrupt = Interrupt::watch()?;
     let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::ConfigError)?;
     let now = clock::now(stack, terminal).await?;
+    let cause = stack.cause(now).await;
     let prune = Prune { store: stack.store()?, retention, bound_to: None };
     let bar = terminal::progress("parts of the token table swept:", None);
     let parts = AtomicU64::new(0);
@@ -31,7 +32,7 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
         bar.set_position(parts.fetch_add(1, Ordering::Relaxed));
         !interrupt.came()
     };
-    let response = prune.handle(Event::Schedule(Value::Null), now, &keeps_going).await;
+    let response = prune.handle(Event::Schedule(Value::Null), &cause, &keeps_going).await;
     bar.finish_and_clear();
     let swept = match response {
         Ok(Response::Swept(swept)) => swept,

@@ -14,7 +14,7 @@ use hallpass_token::{Permission, Status, User, UserId, UserKind, scope::ParsePer
 use serde_json::{Value, json};
 
 use crate::{
-    effective,
+    clock, effective,
     error::CommandError,
     pasted,
     revoker::revoker,
@@ -154,7 +154,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         administrators::warn_without(&store, &settings, &user, terminal).await
     };
     match command {
-        Command::Add(args) => add(&store, args, terminal).await,
+        Command::Add(args) => add(stack, &store, args, terminal).await,
         Command::List(args) => list::list(&args, &store, terminal).await,
         Command::Show(Name { name }) => list::show(&find(&store, &name).await?, terminal),
         Command::Passwd(Name { name }) => {
@@ -172,7 +172,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Permission(PermissionCommand::Remove(NameAndPermission { name, permission })) => {
             change(&name, Change::Deny(permission), "permission removed").await
         }
-        Command::Maintainer(command) => maintainer::run(&store, command, terminal).await,
+        Command::Maintainer(command) => maintainer::run(stack, &store, command, terminal).await,
         Command::Link(args) => link::link(stack, &store, &args, terminal).await,
         Command::Unlink(Name { name }) => link::unlink(stack, &store, &name, terminal).await,
         Command::Import(args) => import::run(&args, stack, &store, terminal).await,
@@ -236,7 +236,12 @@ pub async fn find(store: &Store, name: &str) -> Result<User, CommandError> {
     }
 }
 
-async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), CommandError> {
+async fn add(
+    stack: &Stack,
+    store: &Store,
+    args: AddArgs,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let key = usable_name(&args.name).map_err(CommandError::rejected)?;
     // Do not prompt for the password of a user who cannot be added.
     if store.is_name_taken(&key, None).await? {
@@ -258,7 +263,8 @@ async fn add(store: &Store, args: AddArgs, terminal: Terminal) -> Result<(), Com
         permissions: args.permissions.into_iter().collect(),
         token_generation: entropy::generation()?,
     };
-    match users::add(store, &user, Status::Active, None).await? {
+    let cause = stack.cause(clock::now_or_here(stack, terminal).await?).await;
+    match users::add(store, &user, Status::Active, None, &cause).await? {
         Added::Now => {
             let json = json!({"done": "added", "id": id.to_string(), "username": user.username});
             Ok(terminal.say(

@@ -19,7 +19,7 @@ use hallpass_dev::{
 };
 use hallpass_service::Service;
 use hallpass_store::{Store, marking::Invalidate};
-use hallpass_token::Timestamp;
+use hallpass_token::{Actor, Cause, Origin, Timestamp};
 use serde_json::{Value, json};
 
 pub mod api;
@@ -93,12 +93,19 @@ pub struct Response {
 
 /// Returns how a change of a user invalidates tokens at the start time.
 pub fn invalidate(fresh: u32) -> Invalidate {
-    Invalidate {
-        fresh,
-        now: Timestamp::from_unix(START).unwrap(),
-        retention: Duration::from_secs(tables::RETENTION),
-    }
+    Invalidate { fresh, retention: Duration::from_secs(tables::RETENTION) }
 }
+
+/// The cause of a change that a test makes itself, at the start time.
+pub const CAUSE: Cause<'static> = Cause {
+    at: match Timestamp::from_unix(START) {
+        Some(start) => start,
+        None => Timestamp::EPOCH,
+    },
+    actor: Actor::System,
+    origin: Origin { source_ip: None, request_id: None, agent: None },
+    reason: None,
+};
 
 impl World {
     /// Creates a world with the default settings.

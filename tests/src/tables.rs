@@ -52,11 +52,14 @@ impl World {
         if format == Format::Developer {
             let old = self.developer_token(user_id).await;
             let purge_old_at = self.now().after(Duration::from_secs(RETENTION));
-            let replaced =
-                self.store.replace_developer(&token.record, old, None, purge_old_at).await.unwrap();
+            let replaced = self
+                .store
+                .replace_developer(&token.record, old, None, purge_old_at, &crate::CAUSE)
+                .await
+                .unwrap();
             assert_eq!(replaced, Replaced::Now);
         } else {
-            self.store.insert(&token.record).await.unwrap();
+            self.store.insert(&token.record, &crate::CAUSE).await.unwrap();
         }
         token
     }

@@ -316,7 +316,7 @@ async fn a_new_token_is_accepted_without_changing_an_invalid_old_one() {
 
     let world = World::new().await;
     let (old, new) = rotation(&world).await;
-    world.store.withdraw(&old.record).await.unwrap();
+    world.store.withdraw(&old.record, &tests::CAUSE).await.unwrap();
     check(&world, &old, &new, "unknown").await;
 }
 

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
 };
 use hallpass_runtime::{Event, log};
-use hallpass_token::Format;
+use hallpass_token::{Format, Origin};
 use serde_json::{Value, json};
 use tests::{
     Request, TEMPLATE, World,
@@ -184,7 +184,9 @@ fn the_log_line_of_an_accepted_token_is_as_long_as_the_cost_says() {
         move || Sent(line.lock().unwrap().clone()),
         Some("hallpass-VerifyAuthorizer-AbCdEfGhIjKl".to_owned()),
     );
-    tracing::subscriber::with_default(subscriber, || Event::Accepted(&id).log());
+    let request_id = "b8f1d2c4-5e6f-4a7b-8c9d-0e1f2a3b4c5d";
+    let origin = Origin::new(Some("203.0.113.255"), Some(request_id));
+    tracing::subscriber::with_default(subscriber, || Event::Accepted(&id).log_from(origin));
     let length = f64::from(u32::try_from(writer.recv().unwrap()).unwrap());
     let documented = measured("log_bytes") - LINES_OF_LAMBDA;
     assert!(

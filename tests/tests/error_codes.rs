@@ -13,7 +13,9 @@ use hallpass_store::{
     sessions::Session,
     users::Written,
 };
-use hallpass_token::{Binding, Format, Record, Timestamp, UserId, UserKind, secret::Digest};
+use hallpass_token::{
+    Binding, Format, Origin, Record, Timestamp, UserId, UserKind, secret::Digest,
+};
 use tests::{
     World,
     api::{bearer, text},
@@ -42,7 +44,7 @@ fn ada() -> NewUser {
 /// Returns a world with a user whose name has a marker, a tap, and a store that writes through it.
 async fn world() -> (World, Tap, Store, UserId) {
     let (world, tap) = World::tapped(&[]).await;
-    assert_eq!(world.store.add_user(&ada()).await.unwrap(), Added::Now);
+    assert_eq!(world.store.add_user(&ada(), &tests::CAUSE).await.unwrap(), Added::Now);
     let store = world.service().store;
     (world, tap, store, ada().id)
 }
@@ -58,7 +60,7 @@ enum Replacing {
 
 async fn rotate(store: &Store, new: &Record, old: &Record, parent: Option<&Record>) -> Replacing {
     let ends_at = new.issued_at.after(Duration::from_secs(60));
-    store.rotate(new, old, ends_at, parent).await.map_or(
+    store.rotate(new, old, ends_at, parent, &tests::CAUSE).await.map_or(
         Replacing::Failure,
         |rotated| match rotated {
             Rotated::Now => Replacing::Now,
@@ -69,7 +71,7 @@ async fn rotate(store: &Store, new: &Record, old: &Record, parent: Option<&Recor
 }
 
 async fn regenerate(store: &Store, new: &Record, parent: Option<&Record>) -> Replacing {
-    store.replace_developer(new, None, parent, Timestamp::MAX).await.map_or(
+    store.replace_developer(new, None, parent, Timestamp::MAX, &tests::CAUSE).await.map_or(
         Replacing::Failure,
         |replaced| match replaced {
             Replaced::Now => Replacing::Now,
@@ -150,7 +152,7 @@ async fn undoing_a_rotation_is_repeated_only_after_a_conflict() {
         new.replaces = Some(old.id.hash);
         assert_eq!(rotate(&store, &new, &old, None).await, Replacing::Now);
         tap.inject("TransactWriteItems", 0, 1, fault);
-        assert_eq!(store.withdraw(&new).await.is_ok(), is_undone, "{fault:?}");
+        assert_eq!(store.withdraw(&new, &tests::CAUSE).await.is_ok(), is_undone, "{fault:?}");
         assert_eq!(store.record(&new.id).await.unwrap().is_none(), is_undone, "{fault:?}");
     };
     check(CONFLICT, true).await;
@@ -162,7 +164,7 @@ async fn removing_a_user_is_repeated_only_after_a_conflict() {
     let check = async |fault: Fault, expected: Option<Written>| {
         let (world, tap, store, id) = world().await;
         tap.inject("TransactWriteItems", 0, 1, fault);
-        assert_eq!(store.remove_user(&id).await.ok(), expected, "{fault:?}");
+        assert_eq!(store.remove_user(&id, &tests::CAUSE).await.ok(), expected, "{fault:?}");
         assert_eq!(world.store.user(&id).await.unwrap().is_none(), expected.is_some(), "{fault:?}");
     };
     check(CONFLICT, Some(Written::Now)).await;
@@ -176,7 +178,7 @@ async fn renaming_a_user_is_repeated_after_a_conflict_and_without_room_for_a_gen
         let token = world.create_token(Format::Signed, "9", 1).await.record.id;
         tap.inject("TransactWriteItems", 0, 1, fault);
         assert_eq!(
-            store.rename_user(&id, "eve", Some(tests::invalidate(7))).await.ok(),
+            store.rename_user(&id, "eve", Some(tests::invalidate(7)), &tests::CAUSE).await.ok(),
             expected,
             "{fault:?}"
         );
@@ -247,8 +249,8 @@ async fn an_update_without_room_revokes_the_tokens_and_any_other_error_changes_n
         tap.inject("UpdateItem", 0, 1, fault);
         let how = tests::invalidate(7);
         let written = match &change {
-            Some(change) => store.change_user(&id, change, Some(how)).await,
-            None => store.raise_generation(&id, how).await,
+            Some(change) => store.change_user(&id, change, Some(how), &tests::CAUSE).await,
+            None => store.raise_generation(&id, how, &tests::CAUSE).await,
         };
         assert_eq!(written.ok(), expected, "{change:?} {fault:?}");
         let mut after = world.user_item("9").await;
@@ -278,11 +280,14 @@ async fn a_write_that_is_denied_is_a_failure_and_not_an_unmet_condition() {
     for operation in ["UpdateItem", "DeleteItem"] {
         tap.inject(operation, 0, ALWAYS, DENIED);
     }
-    assert!(store.record_last_used(&record, now).await.is_err());
-    assert!(store.withdraw(&record).await.is_err());
+    assert!(store.record_last_used(&record, now, Origin::default()).await.is_err());
+    assert!(store.withdraw(&record, &tests::CAUSE).await.is_err());
     tap.heal();
-    assert!(store.record_last_used(&record, now).await.unwrap());
-    assert!(!store.record_last_used(&record, now).await.unwrap(), "within the hour");
-    store.withdraw(&record).await.unwrap();
-    store.withdraw(&record).await.unwrap();
+    assert!(store.record_last_used(&record, now, Origin::default()).await.unwrap());
+    assert!(
+        !store.record_last_used(&record, now, Origin::default()).await.unwrap(),
+        "within the hour"
+    );
+    store.withdraw(&record, &tests::CAUSE).await.unwrap();
+    store.withdraw(&record, &tests::CAUSE).await.unwrap();
 }

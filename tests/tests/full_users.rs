@@ -64,19 +64,24 @@ impl Full<'_> {
         let (world, id, how) = (self.world, self.id, self.how);
         let tokens = self.tokens().await;
         assert_eq!(
-            world.store.change_user(&id, &Change::Block, Some(how)).await.unwrap(),
+            world.store.change_user(&id, &Change::Block, Some(how), &tests::CAUSE).await.unwrap(),
             Written::Now
         );
         self.ended(&tokens, "block").await;
 
         let tokens = self.tokens().await;
-        assert_eq!(world.store.raise_generation(&id, how).await.unwrap(), Written::Now);
+        assert_eq!(
+            world.store.raise_generation(&id, how, &tests::CAUSE).await.unwrap(),
+            Written::Now
+        );
         self.ended(&tokens, "revoke all").await;
 
         let tokens = self.tokens().await;
         let hash = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        let written =
-            world.store.change_user(&id, &Change::Password(hash.to_owned()), Some(how)).await;
+        let written = world
+            .store
+            .change_user(&id, &Change::Password(hash.to_owned()), Some(how), &tests::CAUSE)
+            .await;
         let there = world.user_item("1").await.remove("password_hash");
         match written {
             Ok(written) => assert_eq!((written, there), (Written::Now, Some(text(hash)))),
@@ -95,7 +100,12 @@ impl Full<'_> {
         assert_eq!(
             world
                 .store
-                .change_user(&id, &Change::Deny("ROLE_USER".parse().unwrap()), Some(how))
+                .change_user(
+                    &id,
+                    &Change::Deny("ROLE_USER".parse().unwrap()),
+                    Some(how),
+                    &tests::CAUSE
+                )
                 .await
                 .unwrap(),
             Written::Now
@@ -103,9 +113,15 @@ impl Full<'_> {
         self.ended(&tokens, "permission removed").await;
 
         let tokens = self.tokens().await;
-        assert_eq!(world.store.rename_user(&id, "short", Some(how)).await.unwrap(), Renamed::Now);
+        assert_eq!(
+            world.store.rename_user(&id, "short", Some(how), &tests::CAUSE).await.unwrap(),
+            Renamed::Now
+        );
         self.ended(&tokens, "rename").await;
-        assert_eq!(world.store.rename_user(&id, "my_username", None).await.unwrap(), Renamed::Now);
+        assert_eq!(
+            world.store.rename_user(&id, "my_username", None, &tests::CAUSE).await.unwrap(),
+            Renamed::Now
+        );
     }
 
     /// A user whom an application blocked comes back with none of the tokens, though nothing was
@@ -119,7 +135,12 @@ impl Full<'_> {
             assert_eq!(
                 world
                     .store
-                    .change_user(&id, &Change::Unblock, Some(Invalidate { fresh: 78, ..how }))
+                    .change_user(
+                        &id,
+                        &Change::Unblock,
+                        Some(Invalidate { fresh: 78, ..how }),
+                        &tests::CAUSE
+                    )
                     .await
                     .unwrap(),
                 Written::Now
@@ -140,14 +161,14 @@ impl Full<'_> {
         let (world, id, how) = (self.world, self.id, self.how);
         let tokens = self.tokens().await;
         let longer = "my_username_and_more".repeat(10);
-        assert!(world.store.rename_user(&id, &longer, Some(how)).await.is_err());
+        assert!(world.store.rename_user(&id, &longer, Some(how), &tests::CAUSE).await.is_err());
         let grant = Change::Grant("a".repeat(100).parse().unwrap());
-        assert!(world.store.change_user(&id, &grant, Some(how)).await.is_err());
+        assert!(world.store.change_user(&id, &grant, Some(how), &tests::CAUSE).await.is_err());
         assert_eq!(world.user_item("1").await, self.item);
         self.verdicts(&tokens, "nothing", |verdict| (verdict == "allow") == self.is_active).await;
 
         let tokens = self.tokens().await;
-        assert_eq!(world.store.remove_user(&id).await.unwrap(), Written::Now);
+        assert_eq!(world.store.remove_user(&id, &tests::CAUSE).await.unwrap(), Written::Now);
         self.verdicts(&tokens, "removal", |verdict| verdict != "allow").await;
     }
 
@@ -174,7 +195,7 @@ async fn a_user_with_a_full_item_can_be_blocked_and_every_token_is_rejected() {
             world: &world,
             id: "1".parse().unwrap(),
             item,
-            how: Invalidate { now: world.now(), ..tests::invalidate(77) },
+            how: tests::invalidate(77),
             case,
             seed: index * 50,
             is_active: attribute != "status",

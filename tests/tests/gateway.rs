@@ -81,7 +81,7 @@ impl Running {
         self.dev
             .store()
             .unwrap()
-            .change_user(&id, &change, Some(tests::invalidate(7)))
+            .change_user(&id, &change, Some(tests::invalidate(7)), &tests::CAUSE)
             .await
             .unwrap();
     }
@@ -91,7 +91,7 @@ impl Running {
             .dev
             .store()
             .unwrap()
-            .rename_user(&"1".parse().unwrap(), name, Some(tests::invalidate(7)))
+            .rename_user(&"1".parse().unwrap(), name, Some(tests::invalidate(7)), &tests::CAUSE)
             .await;
         assert_eq!(renamed.unwrap(), Renamed::Now);
     }
@@ -230,7 +230,7 @@ async fn a_change_of_the_user_counts_at_the_very_next_request_and_stays() {
     rejected(&stack.show(&bearer(&token)).await, "user_changed", undone);
 
     let token = stack.token().await;
-    stack.dev.store().unwrap().remove_user(&"1".parse().unwrap()).await.unwrap();
+    stack.dev.store().unwrap().remove_user(&"1".parse().unwrap(), &tests::CAUSE).await.unwrap();
     rejected(
         &stack.show(&bearer(&token)).await,
         "user_removed",

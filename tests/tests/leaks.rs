@@ -8,7 +8,7 @@ use hallpass_service::{
     Revoker,
     family::{Issuer, Search},
 };
-use hallpass_token::{Format, TokenId};
+use hallpass_token::{Cause, Format, TokenId};
 use serde_json::{Value, json};
 use tests::{Request, Response, World, api::bearer, tables::RETENTION};
 
@@ -156,7 +156,7 @@ async fn the_line_of_descent_outlives_the_records_in_between() {
     for id in &purged {
         let record = world.record(id).await;
         world.delete(&admin, &id.to_string()).await;
-        world.store.withdraw(&record).await.unwrap();
+        world.store.withdraw(&record, &tests::CAUSE).await.unwrap();
     }
     let live = theft.issued.iter().filter(|(what, _)| !gone.contains(what)).count();
     let user = world.token().await;
@@ -175,7 +175,7 @@ async fn a_token_whose_record_is_gone_leads_to_its_family() {
     let by_first = world.created(&first, &json!({"name": "a", "user_id": "1"})).await;
     let by_renewed = world.created(text_of(&renewed), &json!({"name": "b", "user_id": "1"})).await;
     let record = world.record(&id.parse().unwrap()).await;
-    world.store.withdraw(&record).await.unwrap();
+    world.store.withdraw(&record, &tests::CAUSE).await.unwrap();
     let admin = world.token_of("admin", "letmein").await;
     assert_eq!(all_descendants(&world, &admin, &id).await.0, 3, "both, and the rest of the family");
     for token in [first.as_str(), text_of(&by_first), text_of(&by_renewed)] {
@@ -196,7 +196,7 @@ async fn tokens_issued_during_the_search_are_revoked_too() {
         .await;
     world.multiply(&filler, 850).await;
     let retention = Duration::from_secs(RETENTION);
-    let revoker = Revoker { store: &world.store, now: world.now(), retention };
+    let revoker = Revoker { store: &world.store, retention, cause: Cause::system(world.now()) };
     let mut search = Search::new(Issuer::find(&world.store, id).await.unwrap());
     let (mut loot, mut steps, mut count) = (Vec::<String>::new(), 0, 0_u64);
     loop {

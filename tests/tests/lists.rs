@@ -162,7 +162,7 @@ async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens()
     world.multiply(&revoked, 1_500).await;
     let user = world.store.user(&"1".parse().unwrap()).await.unwrap().unwrap();
     let (service, randomness) = (world.service(), entropy::randomness());
-    let context = Context { service: &service, now: world.now(), randomness: &randomness };
+    let context = Context::new(&service, world.now(), &randomness);
     let shown = async || Tokens::of(&context, &user).await.unwrap();
     let few_live = shown().await;
     assert!(

@@ -3,7 +3,7 @@
 use hallpass_http::{Problem, gateway::conclude};
 use hallpass_runtime::{Event, log};
 use hallpass_store::Rejected;
-use hallpass_token::{Issuer, Reason, TokenId};
+use hallpass_token::{Issuer, Origin, Reason, TokenId};
 use http::StatusCode;
 use serde_json::Value;
 use tests::lines::Lines;
@@ -36,22 +36,29 @@ fn id() -> TokenId {
     "1.gccdMABf29baSD_GOyOdhg".parse().unwrap()
 }
 
+fn origin() -> Origin<'static> {
+    Origin::new(Some("192.0.2.1"), Some("b8f1d2c4"))
+}
+
 #[test]
 fn every_decision_is_one_line_and_one_metric() {
     check(
-        || Event::Accepted(&id()).log(),
+        || Event::Accepted(&id()).log_from(origin()),
         r#"{"timestamp":"<time>","level":"INFO","message":"accepted","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","accepted":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"accepted"}]}]}}"#,
     );
     check(
-        || Event::Rejected(&Rejected::new(Reason::Forged, None)).log(),
+        || Event::Rejected(&Rejected::new(Reason::Forged, None)).log_from(origin()),
         r#"{"timestamp":"<time>","level":"INFO","message":"rejected","reason":"forged","target":"hallpass","rejected":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"rejected"}]}]}}"#,
     );
     check(
-        || Event::Invalidated(Reason::UserBlocked, &id()).log(),
+        || Event::Invalidated(Reason::UserBlocked, &id()).log_from(origin()),
         r#"{"timestamp":"<time>","level":"INFO","message":"invalidated","reason":"user_blocked","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","invalidated":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"invalidated"}]}]}}"#,
     );
     check(
-        || Event::Failed(&hallpass_store::Failure::new("reading", "a \"quoted\"\nanswer")).log(),
+        || {
+            Event::Failed(&hallpass_store::Failure::new("reading", "a \"quoted\"\nanswer"))
+                .log_from(origin())
+        },
         r#"{"timestamp":"<time>","level":"ERROR","message":"failed","failure":"reading: a \"quoted\"\nanswer","target":"hallpass","failed":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"failed"}]}]}}"#,
     );
 }
@@ -74,7 +81,8 @@ fn special_characters_are_escaped() {
 fn a_rejection_without_a_token_has_its_own_metric() {
     let issuer = Issuer::new("", "hallpass").unwrap();
     let counted = |problem: Problem, name: &str, status: StatusCode| {
-        let line = logged(Some("F"), || assert_eq!(conclude(Err(problem)).status(), status));
+        let line =
+            logged(Some("F"), || assert_eq!(conclude(Err(problem), origin()).status(), status));
         let line: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], name, "{line}");
         assert_eq!((&line[name], &line["status"]), (&1.into(), &status.as_u16().into()), "{line}");
@@ -103,7 +111,7 @@ fn a_sweep_counts_everything_that_it_purged() {
 
 #[test]
 fn outside_lambda_the_line_is_short() {
-    let line = logged(None, || Event::Accepted(&id()).log());
+    let line = logged(None, || Event::Accepted(&id()).log_from(origin()));
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["accepted"], 1);
     assert!(line["_aws"].is_null() && line["function"].is_null(), "{line}");

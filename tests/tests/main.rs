@@ -1,6 +1,7 @@
 //! The integration tests, in one binary, so that they are linked once. `one_hash` and `witness`
 //! check state of their whole process, and `browser` needs Chromium: these are separate binaries.
 
+mod actors;
 mod authorizer;
 mod authorizer_changes;
 mod authorizer_events;

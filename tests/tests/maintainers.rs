@@ -29,7 +29,8 @@ fn set(names: &[&str]) -> AttributeValue {
 async fn prepare(world: &World) {
     world.set_user(ACCOUNT, "permissions", Some(set(&["ROLE_USER", "deploy"]))).await;
     world.set_user(MAINTAINER, "permissions", Some(set(&["ROLE_USER", "tokens"]))).await;
-    let added = world.store.add_maintainer(&id(ACCOUNT), &id(MAINTAINER)).await.unwrap();
+    let added =
+        world.store.add_maintainer(&id(ACCOUNT), &id(MAINTAINER), &tests::CAUSE).await.unwrap();
     assert_eq!(added, Maintenance::Now);
 }
 
@@ -124,7 +125,8 @@ async fn only_both_items_together_make_a_maintainer() {
     let world = World::new().await;
     prepare(&world).await;
     let token = world.token().await;
-    let removed = world.store.remove_maintainer(&id(ACCOUNT), &id(MAINTAINER)).await.unwrap();
+    let removed =
+        world.store.remove_maintainer(&id(ACCOUNT), &id(MAINTAINER), &tests::CAUSE).await.unwrap();
     assert_eq!(removed, Maintenance::Now);
     assert_eq!(rights(&world, &token).await, NONE);
 }
@@ -176,9 +178,9 @@ async fn the_tokens_of_an_account_outlive_its_maintainers() {
         assert_eq!(world.verdict(&bearer(&token)).await, of_maintainer, "{what}");
     };
     check("nothing", "allow").await;
-    world.store.add_maintainer(&id(ACCOUNT), &id("2")).await.unwrap();
+    world.store.add_maintainer(&id(ACCOUNT), &id("2"), &tests::CAUSE).await.unwrap();
     check("another maintainer", "allow").await;
-    world.store.remove_maintainer(&id(ACCOUNT), &id(MAINTAINER)).await.unwrap();
+    world.store.remove_maintainer(&id(ACCOUNT), &id(MAINTAINER), &tests::CAUSE).await.unwrap();
     check("no longer a maintainer", "allow").await;
     world.set_user(MAINTAINER, "status", Some(text("blocked"))).await;
     check("a blocked maintainer", "user_blocked").await;
@@ -199,7 +201,10 @@ async fn an_account_has_a_bounded_number_of_maintainers() {
     for (number, user) in users.iter().enumerate() {
         let expected =
             if number < MAX_MAINTAINERS { Maintenance::Now } else { Maintenance::TooMany };
-        assert_eq!(store.add_maintainer(&id(ACCOUNT), &id(user)).await.unwrap(), expected);
+        assert_eq!(
+            store.add_maintainer(&id(ACCOUNT), &id(user), &tests::CAUSE).await.unwrap(),
+            expected
+        );
     }
     let account = store.user(&id(ACCOUNT)).await.unwrap().unwrap();
     assert_eq!(account.maintainers().len(), MAX_MAINTAINERS);
@@ -211,18 +216,22 @@ async fn an_account_has_a_bounded_number_of_maintainers() {
         (ACCOUNT, ACCOUNT, Maintenance::NoAccount),
     ] {
         assert_eq!(
-            store.add_maintainer(&id(account), &id(user)).await.unwrap(),
+            store.add_maintainer(&id(account), &id(user), &tests::CAUSE).await.unwrap(),
             expected,
             "{user}"
         );
     }
     // A removed maintainer makes room for another.
     world.remove_user("m0").await;
-    let remove = async |user| store.remove_maintainer(&id(ACCOUNT), &id(user)).await.unwrap();
+    let remove =
+        async |user| store.remove_maintainer(&id(ACCOUNT), &id(user), &tests::CAUSE).await.unwrap();
     assert_eq!(remove("m0").await, Maintenance::Now);
     assert_eq!(remove("m0").await, Maintenance::Before);
     assert_eq!(
-        store.add_maintainer(&id(ACCOUNT), &id(users.last().unwrap())).await.unwrap(),
+        store
+            .add_maintainer(&id(ACCOUNT), &id(users.last().unwrap()), &tests::CAUSE)
+            .await
+            .unwrap(),
         Maintenance::Now
     );
 }
@@ -233,9 +242,9 @@ async fn maintainers_that_are_added_at_once_are_all_kept() {
     let (account, store) = (id(ACCOUNT), &world.store);
     let (one, two, three) = (id("1"), id("2"), id("3"));
     let added = tokio::join!(
-        store.add_maintainer(&account, &one),
-        store.add_maintainer(&account, &two),
-        store.add_maintainer(&account, &three)
+        store.add_maintainer(&account, &one, &tests::CAUSE),
+        store.add_maintainer(&account, &two, &tests::CAUSE),
+        store.add_maintainer(&account, &three, &tests::CAUSE)
     );
     for added in [added.0, added.1, added.2] {
         assert_eq!(added.unwrap(), Maintenance::Now);

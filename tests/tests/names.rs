@@ -26,7 +26,7 @@ async fn add(world: &World, id: usize, username: &str) {
         permissions: Scope::default(),
         token_generation: 0,
     };
-    world.store.add_user(&user).await.unwrap();
+    world.store.add_user(&user, &tests::CAUSE).await.unwrap();
 }
 
 async fn log_in(world: &World, username: &str, password: &str) -> u16 {
@@ -80,7 +80,11 @@ async fn the_store_writes_the_normal_form_that_log_in_looks_for() {
     let key = world.user_item("9").await[USERNAME_KEY].clone();
     assert_eq!(key, text("bigbird"), "the store writes the normal form");
     let id = "1".parse().unwrap();
-    world.store.rename_user(&id, "JOSE\u{301}", Some(tests::invalidate(7))).await.unwrap();
+    world
+        .store
+        .rename_user(&id, "JOSE\u{301}", Some(tests::invalidate(7)), &tests::CAUSE)
+        .await
+        .unwrap();
     assert_eq!(world.user_item("1").await[USERNAME_KEY], text("josé"), "and writes it at a rename");
     assert_eq!(log_in(&world, "José", "topsecret").await, 200);
 }

@@ -71,15 +71,20 @@ impl Odd<'_> {
         let user = self.world.store.user(&self.id).await.unwrap().unwrap();
         assert_eq!(user.id, self.id);
         let test_token = self.world.unwritten(Format::Signed, "1", self.seed).await;
-        let _ = self.world.store.withdraw(&test_token.record).await;
-        self.world.store.insert(&test_token.record).await.unwrap();
+        let _ = self.world.store.withdraw(&test_token.record, &tests::CAUSE).await;
+        self.world.store.insert(&test_token.record, &tests::CAUSE).await.unwrap();
         test_token
     }
 
     /// Changes the user as the administrator's page and `hallpass user` do.
     async fn change(&self, change: &Change) {
         let invalidate = Some(tests::invalidate(77));
-        let written = self.world.store.change_user(&self.id, change, invalidate).await.unwrap();
+        let written = self
+            .world
+            .store
+            .change_user(&self.id, change, invalidate, &tests::CAUSE)
+            .await
+            .unwrap();
         assert_eq!(written, Written::Now, "{}", self.case());
     }
 
@@ -114,20 +119,32 @@ async fn with_any_attribute_value_each_way_to_reject_tokens_works_at_the_next_re
             }
             let token = odd.token().await;
             assert_eq!(
-                world.store.raise_generation(&id, tests::invalidate(77)).await.unwrap(),
+                world
+                    .store
+                    .raise_generation(&id, tests::invalidate(77), &tests::CAUSE)
+                    .await
+                    .unwrap(),
                 Written::Now,
                 "{case}"
             );
             odd.ends(&token, "revoke all").await;
             let token = odd.token().await;
             assert_eq!(
-                world.store.rename_user(&id, "another", Some(tests::invalidate(77))).await.unwrap(),
+                world
+                    .store
+                    .rename_user(&id, "another", Some(tests::invalidate(77)), &tests::CAUSE)
+                    .await
+                    .unwrap(),
                 Renamed::Now,
                 "{case}"
             );
             odd.ends(&token, "rename").await;
             let token = odd.token().await;
-            assert_eq!(world.store.remove_user(&id).await.unwrap(), Written::Now, "{case}");
+            assert_eq!(
+                world.store.remove_user(&id, &tests::CAUSE).await.unwrap(),
+                Written::Now,
+                "{case}"
+            );
             odd.ends(&token, "remove").await;
             for what in ["block", "revoke-all"] {
                 let token = odd.token().await;
@@ -263,7 +280,7 @@ async fn a_list_of_permissions_is_a_set_and_unreadable_permissions_permit_nothin
 
 async fn world_change(store: &hallpass_store::Store, change: Change) {
     assert_eq!(
-        store.change_user(&"1".parse().unwrap(), &change, None).await.unwrap(),
+        store.change_user(&"1".parse().unwrap(), &change, None, &tests::CAUSE).await.unwrap(),
         Written::Now
     );
 }
@@ -295,7 +312,11 @@ async fn a_generation_that_cannot_be_raised_is_replaced_by_an_unused_one() {
         (Some(AttributeValue::N("5".to_owned())), "6"),
     ] {
         world.set_user("1", "token_generation", value.clone()).await;
-        world.store.raise_generation(&"1".parse().unwrap(), tests::invalidate(77)).await.unwrap();
+        world
+            .store
+            .raise_generation(&"1".parse().unwrap(), tests::invalidate(77), &tests::CAUSE)
+            .await
+            .unwrap();
         assert_eq!(
             world.user_item("1").await["token_generation"],
             AttributeValue::N(expected.to_owned()),

@@ -55,7 +55,11 @@ impl Setup {
     }
 
     async fn link(&self, user: &str, subject: &str) -> Linked {
-        self.system.store().link(&user.parse().unwrap(), &self.identity(subject)).await.unwrap()
+        self.system
+            .store()
+            .link(&user.parse().unwrap(), &self.identity(subject), &tests::CAUSE)
+            .await
+            .unwrap()
     }
 
     fn browser(&self) -> WebClient<'_> {
@@ -305,7 +309,7 @@ async fn the_client_secret_is_sent_as_the_provider_supports_it() {
     ])
     .await;
     let identity = Identity::new(&provider.issuer, ADA);
-    world.store.link(&"1".parse().unwrap(), &identity).await.unwrap();
+    world.store.link(&"1".parse().unwrap(), &identity, &tests::CAUSE).await.unwrap();
     let asked = async || {
         let begun = world.send("Generate", Request::new("GET", "/sign-in/oidc")).await;
         let cookie = begun.header("set-cookie").split(';').next().unwrap().to_owned();

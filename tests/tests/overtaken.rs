@@ -49,7 +49,7 @@ async fn a_change_is_made_though_another_writer_raises_the_generation_to_the_sam
     world.set_user("1", "status", None).await;
     world.set_user("1", GENERATION, Some(number("5"))).await;
     let id = id();
-    let change = store.change_user(&id, &Change::Block, Some(tests::invalidate(7)));
+    let change = store.change_user(&id, &Change::Block, Some(tests::invalidate(7)), &tests::CAUSE);
     let written =
         overtaken(&tap, "UpdateItem", change, world.set_user("1", GENERATION, Some(number("6"))))
             .await;
@@ -64,7 +64,7 @@ async fn a_permission_is_removed_though_another_writer_adds_one() {
     let store = world.service().store;
     world.set_user("1", "permissions", Some(set(&["a"]))).await;
     let (id, deny) = (id(), Change::Deny("a".parse().unwrap()));
-    let change = store.change_user(&id, &deny, None);
+    let change = store.change_user(&id, &deny, None, &tests::CAUSE);
     let written = overtaken(
         &tap,
         "UpdateItem",
@@ -87,20 +87,20 @@ async fn a_user_who_is_removed_meanwhile_is_unknown_and_stays_removed() {
             let written = overtaken(
                 &tap,
                 "UpdateItem",
-                store.change_user(&id, change, how),
+                store.change_user(&id, change, how, &tests::CAUSE),
                 world.remove_user("1"),
             );
             assert_eq!(written.await.unwrap(), Written::Unknown, "{change:?}");
             assert!(world.store.user(&id).await.unwrap().is_none(), "{change:?}");
         }
         world.put("Users", item.clone()).await;
-        let renamed = store.rename_user(&id, "ada", how);
+        let renamed = store.rename_user(&id, "ada", how, &tests::CAUSE);
         let renamed = overtaken(&tap, "TransactWriteItems", renamed, world.remove_user("1")).await;
         assert_eq!(renamed.unwrap(), Renamed::Unknown);
         assert!(world.store.user(&id).await.unwrap().is_none());
     }
     world.put("Users", item).await;
-    let raised = store.raise_generation(&id, tests::invalidate(7));
+    let raised = store.raise_generation(&id, tests::invalidate(7), &tests::CAUSE);
     assert_eq!(
         overtaken(&tap, "UpdateItem", raised, world.remove_user("1")).await.unwrap(),
         Written::Unknown
@@ -113,7 +113,8 @@ async fn a_user_without_room_for_a_password_who_is_removed_meanwhile_is_unknown(
     let (store, id) = (world.service().store, id());
     tap.inject("UpdateItem", 0, 2, Fault::Reject(400, "ValidationException"));
     let change = Change::Password("hash".to_owned());
-    let written = Box::pin(store.change_user(&id, &change, Some(tests::invalidate(7))));
+    let written =
+        Box::pin(store.change_user(&id, &change, Some(tests::invalidate(7)), &tests::CAUSE));
     let (written, was_held) =
         tap.meanwhile("UpdateItem", 2, written, Box::pin(world.remove_user("1"))).await;
     assert_eq!((written.unwrap(), was_held), (Written::Unknown, true));
@@ -125,7 +126,7 @@ async fn a_rename_is_made_though_another_writer_raises_the_generation() {
     let store = world.service().store;
     world.set_user("1", GENERATION, Some(number("5"))).await;
     let id = id();
-    let renamed = store.rename_user(&id, "ada", Some(tests::invalidate(7)));
+    let renamed = store.rename_user(&id, "ada", Some(tests::invalidate(7)), &tests::CAUSE);
     let other = world.set_user("1", GENERATION, Some(number("6")));
     assert_eq!(overtaken(&tap, "TransactWriteItems", renamed, other).await.unwrap(), Renamed::Now);
     let item = world.user_item("1").await;
@@ -155,7 +156,7 @@ async fn a_user_whose_name_another_user_gets_afterwards_was_added() {
         permissions: hallpass_token::Scope::default(),
         token_generation: 5,
     };
-    let add = async |user: NewUser| world.store.add_user(&user).await.unwrap();
+    let add = async |user: NewUser| world.store.add_user(&user, &tests::CAUSE).await.unwrap();
     assert_eq!(add(user("9", "ada")).await, Added::Now);
     assert_eq!(add(user("9", "ada")).await, Added::Now, "the same call again");
     world.store.put_user(&user("10", "ADA")).await.unwrap();
@@ -170,7 +171,7 @@ async fn a_token_that_is_issued_while_a_user_s_tokens_are_revoked_is_revoked_too
     let (store, id) = (world.service().store, id());
     world.create_token(Format::Signed, "1", 1).await;
     let mark = (Revocation { at: world.now(), because: Reason::Revoked }, None);
-    let revoked = store.revoke_of_user(&id, |_| true, mark);
+    let revoked = store.revoke_of_user(&id, |_| true, mark, &tests::CAUSE);
     let other = async { drop(world.create_token(Format::Signed, "1", 2).await) };
     assert_eq!(
         overtaken(&tap, "UpdateItem", revoked, other).await.unwrap().map(|ids| ids.len()),

@@ -10,7 +10,9 @@ use hallpass_store::{
     tokens::Marked,
     users::Written,
 };
-use hallpass_token::{Binding, Format, Reason, Revocation, UserId, UserKind, secret::Digest};
+use hallpass_token::{
+    Binding, Format, Origin, Reason, Revocation, UserId, UserKind, secret::Digest,
+};
 use serde_json::json;
 use tests::{
     World,
@@ -43,10 +45,13 @@ async fn a_user_is_added_renamed_and_removed_once_though_the_first_response_was_
     let store = world.service().store;
     let lose = || tap.inject("TransactWriteItems", 0, 1, Fault::Lose);
     lose();
-    assert_eq!(store.add_user(&user("9", "ada")).await.unwrap(), Added::Now);
+    assert_eq!(store.add_user(&user("9", "ada"), &tests::CAUSE).await.unwrap(), Added::Now);
     lose();
     assert_eq!(
-        store.rename_user(&"9".parse().unwrap(), "eve", Some(tests::invalidate(7))).await.unwrap(),
+        store
+            .rename_user(&"9".parse().unwrap(), "eve", Some(tests::invalidate(7)), &tests::CAUSE)
+            .await
+            .unwrap(),
         Renamed::Now
     );
     if !lacks(Capability::Idempotency, "both attempts raise the generation").await {
@@ -57,10 +62,19 @@ async fn a_user_is_added_renamed_and_removed_once_though_the_first_response_was_
         );
     }
     lose();
-    assert_eq!(store.remove_user(&"9".parse().unwrap()).await.unwrap(), Written::Now);
-    assert_eq!(store.remove_user(&"9".parse().unwrap()).await.unwrap(), Written::Unknown);
+    assert_eq!(
+        store.remove_user(&"9".parse().unwrap(), &tests::CAUSE).await.unwrap(),
+        Written::Now
+    );
+    assert_eq!(
+        store.remove_user(&"9".parse().unwrap(), &tests::CAUSE).await.unwrap(),
+        Written::Unknown
+    );
     tap.inject("DeleteItem", 0, 1, Fault::Lose);
-    assert_eq!(store.remove_user(&"1".parse().unwrap()).await.unwrap(), Written::Now);
+    assert_eq!(
+        store.remove_user(&"1".parse().unwrap(), &tests::CAUSE).await.unwrap(),
+        Written::Now
+    );
 }
 
 #[tokio::test]
@@ -78,21 +92,27 @@ async fn a_user_is_changed_once_though_the_first_response_was_lost() {
     ] {
         tap.inject("UpdateItem", 0, 1, Fault::Lose);
         assert_eq!(
-            store.change_user(&id, &change, Some(tests::invalidate(7))).await.unwrap(),
+            store
+                .change_user(&id, &change, Some(tests::invalidate(7)), &tests::CAUSE)
+                .await
+                .unwrap(),
             Written::Now,
             "{change:?}"
         );
         assert_eq!(generation(&world).await, expected, "{change:?}");
         tap.inject("UpdateItem", 0, 1, Fault::Lose);
         assert_eq!(
-            store.change_user(&id, &change, None).await.unwrap(),
+            store.change_user(&id, &change, None, &tests::CAUSE).await.unwrap(),
             Written::Now,
             "{change:?}"
         );
         assert_eq!(generation(&world).await, expected, "{change:?}");
     }
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
-    assert_eq!(store.raise_generation(&id, tests::invalidate(7)).await.unwrap(), Written::Now);
+    assert_eq!(
+        store.raise_generation(&id, tests::invalidate(7), &tests::CAUSE).await.unwrap(),
+        Written::Now
+    );
     // Both attempts raise it, which has no other effect.
     assert_eq!(generation(&world).await, "12");
 }
@@ -106,30 +126,33 @@ async fn a_token_is_revoked_disabled_and_withdrawn_once_though_the_first_respons
         let record = world.create_token(format, "1", seed).await.record;
         let lose = || tap.inject("UpdateItem", 0, 1, Fault::Lose);
         lose();
-        assert_eq!(store.set_disabled(&record, Some(world.now())).await.unwrap(), Marked::Now);
+        assert_eq!(
+            store.set_disabled(&record, Some(world.now()), &tests::CAUSE).await.unwrap(),
+            Marked::Now
+        );
         lose();
-        assert_eq!(store.set_disabled(&record, None).await.unwrap(), Marked::Now);
+        assert_eq!(store.set_disabled(&record, None, &tests::CAUSE).await.unwrap(), Marked::Now);
         lose();
         assert!(
-            !store.record_last_used(&record, world.now()).await.unwrap(),
+            !store.record_last_used(&record, world.now(), Origin::default()).await.unwrap(),
             "noted within the hour, by this very call"
         );
         assert_eq!(world.record(&record.id).await.last_used_at, Some(world.now()));
         lose();
         assert_eq!(
-            store.revoke_one(&record.id, format, revocation, None).await.unwrap(),
+            store.revoke_one(&record.id, format, (revocation, None), &tests::CAUSE).await.unwrap(),
             Marked::Now,
             "{format}"
         );
         assert_eq!(
-            store.revoke_one(&record.id, format, revocation, None).await.unwrap(),
+            store.revoke_one(&record.id, format, (revocation, None), &tests::CAUSE).await.unwrap(),
             Marked::Before,
             "{format}"
         );
         lose();
-        assert_eq!(store.set_disabled(&record, None).await.unwrap(), Marked::Before);
+        assert_eq!(store.set_disabled(&record, None, &tests::CAUSE).await.unwrap(), Marked::Before);
         tap.inject("DeleteItem", 0, 1, Fault::Lose);
-        store.withdraw(&record).await.unwrap();
+        store.withdraw(&record, &tests::CAUSE).await.unwrap();
         assert!(store.record(&record.id).await.unwrap().is_none());
     }
 }
@@ -147,24 +170,27 @@ async fn a_rotation_is_undone_once_in_any_state_of_the_old_token() {
         new.record.replaces = Some(old.record.id.hash);
         let window = world.now().after(HOUR / 60);
         assert_eq!(
-            store.rotate(&new.record, &old.record, window, None).await.unwrap(),
+            store.rotate(&new.record, &old.record, window, None, &tests::CAUSE).await.unwrap(),
             Rotated::Now,
             "{name}"
         );
         match expected {
             "revoked" => {
                 let revocation = Revocation { at: world.now(), because: Reason::Revoked };
-                store.revoke_one(&old.record.id, Format::Signed, revocation, None).await.unwrap();
+                store
+                    .revoke_one(&old.record.id, Format::Signed, (revocation, None), &tests::CAUSE)
+                    .await
+                    .unwrap();
             }
             "disabled" => {
-                store.set_disabled(&old.record, Some(world.now())).await.unwrap();
+                store.set_disabled(&old.record, Some(world.now()), &tests::CAUSE).await.unwrap();
             }
-            "unknown" => store.withdraw(&old.record).await.unwrap(),
+            "unknown" => store.withdraw(&old.record, &tests::CAUSE).await.unwrap(),
             _ => {}
         }
         fault(&tap);
         for _ in 0..2 {
-            store.withdraw(&new.record).await.unwrap();
+            store.withdraw(&new.record, &tests::CAUSE).await.unwrap();
             assert!(store.record(&new.record.id).await.unwrap().is_none(), "{name}");
         }
         if expected == "allow" {
@@ -245,28 +271,38 @@ async fn of_many_requests_that_end_a_flow_one_is_the_first() {
 async fn a_write_by_another_client_is_not_mistaken_for_the_caller_s() {
     let (world, tap) = World::tapped(&[]).await;
     let store = world.service().store;
-    assert_eq!(store.add_user(&user("1", "ada")).await.unwrap(), Added::IdTaken);
-    assert_eq!(store.add_user(&user("9", "MY_USERNAME")).await.unwrap(), Added::NameTaken);
+    assert_eq!(store.add_user(&user("1", "ada"), &tests::CAUSE).await.unwrap(), Added::IdTaken);
+    assert_eq!(
+        store.add_user(&user("9", "MY_USERNAME"), &tests::CAUSE).await.unwrap(),
+        Added::NameTaken
+    );
     let mut other = world.create_token(Format::Signed, "2", 2).await.record;
-    store.insert(&other).await.unwrap();
+    store.insert(&other, &tests::CAUSE).await.unwrap();
     other.description = Some("another".to_owned());
-    assert!(store.insert(&other).await.is_err());
+    assert!(store.insert(&other, &tests::CAUSE).await.is_err());
     let old = world.create_token(Format::Developer, "2", 3).await.record.id;
     let new = world.create_token(Format::Developer, "2", 4).await;
     let revocation = Revocation { at: world.now(), because: Reason::Revoked };
     assert_eq!(
-        store.revoke_one(&old, Format::Developer, revocation, None).await.unwrap(),
+        store.revoke_one(&old, Format::Developer, (revocation, None), &tests::CAUSE).await.unwrap(),
         Marked::Unknown
     );
     assert_eq!(world.verdict(&bearer(&new.text)).await, "allow");
     let token = world.create_token(Format::Signed, "2", 1).await;
     let earlier = Revocation { at: world.now(), because: Reason::Revoked };
-    world.store.revoke_one(&token.record.id, Format::Signed, earlier, None).await.unwrap();
+    world
+        .store
+        .revoke_one(&token.record.id, Format::Signed, (earlier, None), &tests::CAUSE)
+        .await
+        .unwrap();
     world.advance(1);
     let later = Revocation { at: world.now(), because: Reason::Revoked };
     tap.inject("UpdateItem", 0, 1, Fault::Lose);
     assert_eq!(
-        store.revoke_one(&token.record.id, Format::Signed, later, None).await.unwrap(),
+        store
+            .revoke_one(&token.record.id, Format::Signed, (later, None), &tests::CAUSE)
+            .await
+            .unwrap(),
         Marked::Before
     );
     assert_eq!(world.verdict(&bearer(&token.text)).await, "revoked");

@@ -96,8 +96,10 @@ async fn one_developer_token_survives_and_no_other_was_shown() {
         let outcomes = so_often_at_once(REMAKES, |number| {
             let (world, token) = (Arc::clone(&world), tokens[usize::from(number)].clone());
             async move {
-                let outcome =
-                    world.store.replace_developer(&token.record, old, None, Timestamp::MAX).await;
+                let outcome = world
+                    .store
+                    .replace_developer(&token.record, old, None, Timestamp::MAX, &tests::CAUSE)
+                    .await;
                 (token, outcome.unwrap())
             }
         })
@@ -121,10 +123,15 @@ async fn a_developer_token_that_was_revoked_since_it_was_read_is_not_replaced() 
     let first = world.create_token(Format::Developer, "1", 1).await.record;
     let read = world.developer_token("1").await;
     let revocation = Revocation { at: world.now(), because: Reason::Revoked };
-    world.store.revoke_one(&first.id, first.format, revocation, None).await.unwrap();
+    world
+        .store
+        .revoke_one(&first.id, first.format, (revocation, None), &tests::CAUSE)
+        .await
+        .unwrap();
     let new = world.unwritten(Format::Developer, "1", 2).await.record;
-    let replace =
-        async |old| world.store.replace_developer(&new, old, None, Timestamp::MAX).await.unwrap();
+    let replace = async |old| {
+        world.store.replace_developer(&new, old, None, Timestamp::MAX, &tests::CAUSE).await.unwrap()
+    };
     assert_eq!(replace(read).await, Replaced::Lost);
     assert_eq!(replace(world.developer_token("1").await).await, Replaced::Now);
 }

@@ -137,7 +137,11 @@ impl Loss {
             Self::GenerationRaised => {
                 let id = case.caller.parse().unwrap();
                 assert_eq!(
-                    world.store.raise_generation(&id, tests::invalidate(9)).await.unwrap(),
+                    world
+                        .store
+                        .raise_generation(&id, tests::invalidate(9), &tests::CAUSE)
+                        .await
+                        .unwrap(),
                     hallpass_store::users::Written::Now
                 );
             }

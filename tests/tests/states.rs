@@ -151,7 +151,7 @@ impl Subject {
     async fn on_the_page(&self) -> Option<&'static str> {
         let user = self.world.store.user(&"1".parse().unwrap()).await.unwrap()?;
         let (service, randomness) = (self.world.service(), entropy::randomness());
-        let context = Context { service: &service, now: self.world.now(), randomness: &randomness };
+        let context = Context::new(&service, self.world.now(), &randomness);
         let tokens = Tokens::of(&context, &user).await.unwrap();
         Some(tokens.all().find(|row| row.id == self.id).unwrap().state())
     }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig};
 use hallpass_dev::{events::deliver, template::Template};
 use hallpass_prune::{Event, Prune, Response};
 use hallpass_store::{Store, Tables};
-use hallpass_token::Format;
+use hallpass_token::{Cause, Format};
 use serde_json::{Value, json};
 use tests::{
     TEMPLATE, World,
@@ -109,7 +109,7 @@ async fn invocation(world: &World, event: Value, steps: usize) -> Response {
     let checks = AtomicUsize::new(0);
     let may_go_on = || checks.fetch_add(1, Ordering::SeqCst) < steps;
     let event = serde_json::from_value::<Event>(event).unwrap();
-    prune.handle(event, world.now(), &may_go_on).await.unwrap()
+    prune.handle(event, &Cause::system(world.now()), &may_go_on).await.unwrap()
 }
 
 /// Returns the sequence numbers that the response reports as failed.

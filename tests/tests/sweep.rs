@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_prune::{Event, Prune, Response, Swept};
-use hallpass_token::{Format, secret::Digest};
+use hallpass_token::{Cause, Format, secret::Digest};
 use serde_json::{Value, json};
 use tests::{
     World,
@@ -41,7 +41,7 @@ async fn sweep_parts(world: &World, parts: usize) -> Swept {
     };
     let checks = AtomicUsize::new(0);
     let may_go_on = || checks.fetch_add(1, Ordering::SeqCst) < parts;
-    match prune.handle(Event::Schedule(schedule()), world.now(), &may_go_on).await {
+    match prune.handle(Event::Schedule(schedule()), &Cause::system(world.now()), &may_go_on).await {
         Ok(Response::Swept(swept)) => swept,
         other => panic!("{other:?}"),
     }

@@ -60,7 +60,7 @@ async fn of_many_concurrent_additions_of_one_name_one_succeeds() {
         .zip(SPELLINGS.iter().cycle())
         .map(|(id, name)| user(&id.to_string(), name))
         .collect();
-    let added = join_all(users.iter().map(|user| store.add_user(user))).await;
+    let added = join_all(users.iter().map(|user| store.add_user(user, &tests::CAUSE))).await;
     let added: Vec<Added> = added.into_iter().map(Result::unwrap).collect();
     assert_eq!(added.iter().filter(|outcome| **outcome == Added::Now).count(), 1, "{added:?}");
     assert_eq!(
@@ -81,10 +81,10 @@ async fn of_many_concurrent_additions_renames_and_imports_of_one_name_one_succee
     let (ten, eleven) = (user("10", "twin"), user("11", "TWIN"));
     let (first, second) = (id("1"), id("2"));
     let outcomes = tokio::join!(
-        store.add_user(&ten),
-        store.import_user(&eleven, Status::Blocked, None),
-        store.rename_user(&first, "ｔｗｉｎ", Some(tests::invalidate(7))),
-        store.rename_user(&second, "Twin", Some(tests::invalidate(7))),
+        store.add_user(&ten, &tests::CAUSE),
+        store.import_user(&eleven, Status::Blocked, None, &tests::CAUSE),
+        store.rename_user(&first, "ｔｗｉｎ", Some(tests::invalidate(7)), &tests::CAUSE),
+        store.rename_user(&second, "Twin", Some(tests::invalidate(7)), &tests::CAUSE),
     );
     let won = [
         outcomes.0.unwrap() == Added::Now,
@@ -100,11 +100,15 @@ async fn of_many_concurrent_additions_renames_and_imports_of_one_name_one_succee
 async fn a_name_is_taken_for_any_writer_and_free_once_its_user_is_removed_or_renamed() {
     let world = World::new().await;
     let store = &world.store;
-    let add = async |id: &str, name: &str| store.add_user(&user(id, name)).await.unwrap();
+    let add =
+        async |id: &str, name: &str| store.add_user(&user(id, name), &tests::CAUSE).await.unwrap();
     // The application wrote this one, without a marker.
     assert_eq!(add("9", "MY_username").await, Added::NameTaken);
     assert_eq!(
-        store.rename_user(&id("2"), "my_Username", Some(tests::invalidate(7))).await.unwrap(),
+        store
+            .rename_user(&id("2"), "my_Username", Some(tests::invalidate(7)), &tests::CAUSE)
+            .await
+            .unwrap(),
         Renamed::NameTaken
     );
     assert_eq!(add("9", "ada").await, Added::Now);
@@ -112,15 +116,21 @@ async fn a_name_is_taken_for_any_writer_and_free_once_its_user_is_removed_or_ren
     assert_eq!(add("9", "Ada").await, Added::IdTaken);
     // A user can change the spelling of its own name.
     assert_eq!(
-        store.rename_user(&id("9"), "ADA", Some(tests::invalidate(7))).await.unwrap(),
+        store
+            .rename_user(&id("9"), "ADA", Some(tests::invalidate(7)), &tests::CAUSE)
+            .await
+            .unwrap(),
         Renamed::Now
     );
     assert_eq!(
-        store.rename_user(&id("9"), "eve", Some(tests::invalidate(7))).await.unwrap(),
+        store
+            .rename_user(&id("9"), "eve", Some(tests::invalidate(7)), &tests::CAUSE)
+            .await
+            .unwrap(),
         Renamed::Now
     );
     assert_eq!(add("10", "ada").await, Added::Now);
-    store.remove_user(&id("10")).await.unwrap();
+    store.remove_user(&id("10"), &tests::CAUSE).await.unwrap();
     assert_eq!(add("11", "ada").await, Added::Now);
     // The application renames and removes without updating the marker.
     world.set_user("11", "username", Some(text("bob"))).await;
@@ -130,7 +140,10 @@ async fn a_name_is_taken_for_any_writer_and_free_once_its_user_is_removed_or_ren
     assert_eq!(add("13", "ada").await, Added::Now);
     assert_eq!(add("14", "bob").await, Added::NameTaken);
     assert_eq!(
-        store.rename_user(&id("unknown"), "x", Some(tests::invalidate(7))).await.unwrap(),
+        store
+            .rename_user(&id("unknown"), "x", Some(tests::invalidate(7)), &tests::CAUSE)
+            .await
+            .unwrap(),
         Renamed::Unknown
     );
 }
@@ -139,7 +152,10 @@ async fn a_name_is_taken_for_any_writer_and_free_once_its_user_is_removed_or_ren
 async fn prune_recognizes_name_markers_and_deletes_the_obsolete_ones() {
     let world = World::new().await;
     for (number, name) in [("9", "ada"), ("10", "bob"), ("11", "eve")] {
-        assert_eq!(world.store.add_user(&user(number, name)).await.unwrap(), Added::Now);
+        assert_eq!(
+            world.store.add_user(&user(number, name), &tests::CAUSE).await.unwrap(),
+            Added::Now
+        );
     }
     let sweep = async || world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
     let swept = sweep().await;
@@ -156,7 +172,10 @@ async fn prune_recognizes_name_markers_and_deletes_the_obsolete_ones() {
         (&json!(3), &json!(2), &json!(0))
     );
     assert_eq!(sweep().await["seen"], 1);
-    assert_eq!(world.store.add_user(&user("12", "eve")).await.unwrap(), Added::NameTaken);
+    assert_eq!(
+        world.store.add_user(&user("12", "eve"), &tests::CAUSE).await.unwrap(),
+        Added::NameTaken
+    );
 }
 
 #[tokio::test]
@@ -168,14 +187,14 @@ async fn a_name_is_taken_for_every_user_but_its_own_and_its_marker_goes_with_it(
         store.is_name_taken(&key, of.as_ref()).await.unwrap()
     };
     assert!(!is_taken(None).await);
-    assert_eq!(store.add_user(&user("9", "ada")).await.unwrap(), Added::Now);
+    assert_eq!(store.add_user(&user("9", "ada"), &tests::CAUSE).await.unwrap(), Added::Now);
     assert_eq!(
         (is_taken(None).await, is_taken(Some("1")).await, is_taken(Some("9")).await),
         (true, true, false)
     );
-    store.rename_user(&id("9"), "eve", None).await.unwrap();
+    store.rename_user(&id("9"), "eve", None, &tests::CAUSE).await.unwrap();
     assert!(!is_taken(None).await);
     assert_eq!(world.dump("Tokens").await.len(), 1, "the marker of the present name");
-    store.remove_user(&id("9")).await.unwrap();
+    store.remove_user(&id("9"), &tests::CAUSE).await.unwrap();
     assert_eq!(world.dump("Tokens").await, Vec::<String>::new());
 }

@@ -17,6 +17,7 @@ mod user;
 
 /// Handles one request.
 pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
+    let context = &context.with_origin(gateway::origin(request));
     gateway::respond(&context.service.settings, request, Box::pin(response(context, request))).await
 }
 

@@ -18,11 +18,8 @@ async fn main() -> ExitCode {
         let service = Arc::clone(&service);
         async move {
             let randomness = entropy::randomness();
-            hallpass_console::handle(
-                &Context { service: &service, now: clock::now(), randomness: &randomness },
-                &request,
-            )
-            .await
+            hallpass_console::handle(&Context::new(&service, clock::now(), &randomness), &request)
+                .await
         }
     }))
     .await

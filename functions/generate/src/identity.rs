@@ -4,7 +4,7 @@ use hallpass_http::Problem;
 use hallpass_oidc::SignedIn;
 use hallpass_runtime::settings::oidc::Oidc;
 use hallpass_service::{
-    Context, Revoker, Service,
+    Context, Revoker,
     users::{self, MAX_FULL_NAME_LENGTH},
     validate,
 };
@@ -14,7 +14,7 @@ use hallpass_store::{
     management::{Added, NewLink, NewUser},
     marks::Marked,
 };
-use hallpass_token::{Scope, Status, User, UserId, UserKind};
+use hallpass_token::{Actor, Scope, Status, User, UserId, UserKind};
 use hallpass_web::view::contained;
 
 /// Returns the user of an identity, and records the sign-in.
@@ -23,12 +23,12 @@ pub(crate) async fn user(
     settings: &Oidc,
     signed_in: &SignedIn,
 ) -> Result<Marked<User>, Problem> {
-    let Context { service, now, randomness } = *context;
+    let Context { service, now, randomness, .. } = *context;
     let linked = service.store.user_of_identity(&signed_in.identity).await?;
     let id = match linked {
         Some(user) if user.value.status == Status::Blocked => return Err(blocked()),
         Some(user) => user.value.id,
-        None => match by_name(service, settings, signed_in).await? {
+        None => match by_name(context, settings, signed_in).await? {
             Some(id) => id,
             None if settings.provisions => {
                 Box::pin(provisioned(context, settings, signed_in)).await?
@@ -42,7 +42,7 @@ pub(crate) async fn user(
         permissions: &permissions(settings, signed_in),
         invalidate: None,
     };
-    let (revoker, fresh) = (Revoker::of(context), randomness.generation()?);
+    let (revoker, fresh) = (Revoker::of(context, Actor::User(id)), randomness.generation()?);
     if users::record_sign_in(&revoker, &service.settings, &id, sign_in, fresh).await?
         == Recorded::Unlinked
     {
@@ -58,7 +58,7 @@ pub(crate) async fn user(
 
 /// Links the user whom the claim `HALLPASS_OIDC_LINK_BY` names.
 async fn by_name(
-    service: &Service,
+    context: &Context<'_>,
     settings: &Oidc,
     signed_in: &SignedIn,
 ) -> Result<Option<UserId>, Failure> {
@@ -68,7 +68,7 @@ async fn by_name(
     if claim == "email" && !claims.is_email_verified() {
         return Ok(None);
     }
-    users::link_by_name(service, name, &signed_in.identity).await
+    users::link_by_name(context, name, &signed_in.identity).await
 }
 
 /// Adds a user for an identity that is not linked.
@@ -95,7 +95,8 @@ async fn provisioned(
         token_generation: randomness.generation()?,
     };
     let link = NewLink { identity, gives_permissions: settings.permissions.is_some() };
-    match users::add(&service.store, &user, Status::Active, Some(link)).await? {
+    let cause = context.cause(Actor::User(id));
+    match users::add(&service.store, &user, Status::Active, Some(link), &cause).await? {
         Added::Now => Ok(id),
         // An administrator has unlinked this user, or a concurrent sign-in has added it.
         Added::IdTaken | Added::IdentityTaken => {

@@ -33,7 +33,7 @@ struct Cookie {
 
 /// Handles the first request: begins a flow for a user with a password.
 pub(crate) async fn begin(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
-    let Context { service, now, randomness } = *context;
+    let Context { service, now, randomness, .. } = *context;
     let parameters = Parameters::of(request)?;
     if parameters.get("response_type") != Some("token") {
         return Err(Problem::invalid_member("response_type", "it must be token"));

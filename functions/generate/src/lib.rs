@@ -41,6 +41,7 @@ pub async fn handle(
     provider: Option<&Provider>,
     request: &Request,
 ) -> Response {
+    let context = &context.with_origin(gateway::origin(request));
     let handling = Box::pin(response(context, provider, request));
     gateway::respond(&context.service.settings, request, handling).await
 }

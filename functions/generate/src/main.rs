@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
         async move {
             let (service, provider) = &*started;
             let randomness = entropy::randomness();
-            let context = Context { service, now: clock::now(), randomness: &randomness };
+            let context = Context::new(service, clock::now(), &randomness);
             hallpass_generate::handle(&context, provider.as_ref(), &request).await
         }
     }))

@@ -29,7 +29,7 @@ pub(crate) async fn offer(
     caller: &Caller,
     requested: TokenRequest,
 ) -> Result<Value, Problem> {
-    let Context { service, now, randomness } = *context;
+    let Context { service, now, randomness, .. } = *context;
     let checked = checked(context, caller, requested).await?;
     let other = checked.other.ok_or_else(|| {
         Problem::invalid_member("claim", "a token is offered to another user, named by user_id")
@@ -57,7 +57,8 @@ pub(crate) async fn offer(
     };
     let id = Digest::of(&randomness.form()?);
     service.store.offer_token(&id, &offer).await?;
-    Event::Offered { by: &caller.issued_by(), user: &user.id }.log();
+    let cause = context.cause(caller.actor());
+    Event::Offered { by: &caller.issued_by(), user: &user.id }.log(&cause);
     Ok(json!({
         "id": id.text(),
         "user_id": user.id.to_string(),

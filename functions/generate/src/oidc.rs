@@ -11,7 +11,7 @@ use hallpass_runtime::{
 };
 use hallpass_service::{Context, caller::Caller, recheck::confirm_log_in, service::connection};
 use hallpass_store::client_secret::ClientSecret;
-use hallpass_token::Text;
+use hallpass_token::{Actor, Text};
 use hallpass_web::{Form, WebSession, parameter, session::Began, sign_in, sign_in::Next};
 use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use lambda_http::Request;
@@ -113,7 +113,7 @@ async fn session_cookie(
     let began = Began::AtProvider(signed_in.session);
     let session = WebSession::begin(context, request, caller.user(), began).await?;
     confirm_log_in(service, &caller, &session.place).await?;
-    Ok(session.into_set_cookie())
+    Ok(session.into_set_cookie(context))
 }
 
 /// `GET /sign-in/oidc/sign-out`: sends the browser to the provider, to end the session there. The
@@ -148,7 +148,7 @@ pub(crate) async fn back_channel_logout(
         let (id, until) = (user.value.id, signed_out.until);
         let of = signed_out.session.as_ref();
         if service.store.end_provider_sessions(&id, of, until, now).await? > 0 {
-            Event::SignedOut(&id).log();
+            Event::SignedOut(&id).log(&context.cause(Actor::User(id)));
         }
     }
     Ok(hallpass_http::problem::response(StatusCode::OK, "text/plain", ""))

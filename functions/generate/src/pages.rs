@@ -74,11 +74,11 @@ async fn signed_in(
     }
     let login = Login::new(form.field("username"), form.field("password"));
     let login = login.ok_or_else(|| Problem::invalid_credentials(&service.settings.issuer))?;
-    let user = check_password(context, login, &gateway::source_ip(request)).await?;
+    let user = check_password(context, login).await?;
     let caller = Caller::LogIn { user: Box::new(user), at: now }.permitted(service)?;
     let session = WebSession::begin(context, request, caller.user(), Began::WithPassword).await?;
     confirm_log_in(service, &caller, &session.place).await?;
-    Ok(session.into_set_cookie())
+    Ok(session.into_set_cookie(context))
 }
 
 /// `POST /profile/developer` from its page.
@@ -218,7 +218,7 @@ pub(crate) async fn or_release<T>(
     if created.as_ref().is_err_and(|problem| problem.status().is_client_error())
         && let Err(failure) = sent.release(service, place).await
     {
-        Event::Failed(&failure).log();
+        Event::Failed(&failure).log_from(context.origin);
     }
     created
 }

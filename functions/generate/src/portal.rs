@@ -56,7 +56,7 @@ pub(crate) async fn sign_in(context: &Context<'_>, request: &Request) -> Result<
     let session = WebSession::begin(context, request, caller.user(), began).await?;
     confirm_log_in(service, &caller, &session.place).await?;
     let mut response = hallpass_web::see_other(&Next::Developer.path(&gateway::base(request)));
-    if let Ok(cookie) = HeaderValue::try_from(session.into_set_cookie()) {
+    if let Ok(cookie) = HeaderValue::try_from(session.into_set_cookie(context)) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)

@@ -13,7 +13,7 @@ use hallpass_store::{
     management::{Added, NewUser, Renamed},
     users::Written,
 };
-use hallpass_token::{Scope, Status, User, UserId, UserKind};
+use hallpass_token::{Cause, Scope, Status, User, UserId, UserKind};
 use hallpass_web::{Form, Submitted, WebSession, admin, sign_in};
 use http::StatusCode;
 use lambda_http::Request;
@@ -40,7 +40,7 @@ pub(crate) async fn add(context: &Context<'_>, request: &Request) -> Result<Resp
     let sent = admin::submitted_new(context, request).await?;
     let added = match sent.check_once(context, NEW_USER).await {
         Ok(()) => {
-            let added = added(context, &sent.form).await;
+            let added = added(context, &sent.form, &context.cause(sent.session.actor())).await;
             or_release(context, &sent, NEW_USER, added).await
         }
         Err(used) if used.status() == StatusCode::CONFLICT => {
@@ -54,7 +54,7 @@ pub(crate) async fn add(context: &Context<'_>, request: &Request) -> Result<Resp
     }
 }
 
-async fn added(context: &Context<'_>, form: &Form) -> Result<UserId, Problem> {
+async fn added(context: &Context<'_>, form: &Form, cause: &Cause<'_>) -> Result<UserId, Problem> {
     let Context { service, randomness, .. } = *context;
     let username = validate::username(context, form.field("username"))?;
     let full_name = Some(form.field("full_name")).filter(|name| !name.trim().is_empty());
@@ -79,7 +79,7 @@ async fn added(context: &Context<'_>, form: &Form) -> Result<UserId, Problem> {
         permissions,
         token_generation: randomness.generation()?,
     };
-    match users::add(&service.store, &user, Status::Active, None).await? {
+    match users::add(&service.store, &user, Status::Active, None, cause).await? {
         Added::Now => Ok(user.id),
         Added::IdTaken => Err(Problem::conflict("The generated ID is taken. Send the form again")),
         Added::NameTaken | Added::IdentityTaken => Err(name_taken()),
@@ -115,7 +115,8 @@ async fn changed(
 ) -> Result<&'static str, Problem> {
     sent.check()?;
     let Context { service, randomness, .. } = *context;
-    let (form, revoker, fresh) = (&sent.form, Revoker::of(context), randomness.generation()?);
+    let revoker = Revoker::of(context, sent.session.actor());
+    let (form, fresh) = (&sent.form, randomness.generation()?);
     let permission = || validate::permission(context, "permission", form.field("permission"));
     let (change, done) = match form.value("do")? {
         Action::Rename => {

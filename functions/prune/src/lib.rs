@@ -18,7 +18,7 @@ use hallpass_store::{
     Failure, Store,
     sweep::{Invalidation, Place},
 };
-use hallpass_token::{Binding, Timestamp};
+use hallpass_token::{Binding, Cause, Timestamp};
 use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
@@ -89,7 +89,7 @@ impl Prune {
         Ok(prune)
     }
 
-    /// Handles one event. When `may_go_on` returns false, a sweep stops after the current part, and
+    /// Handles one event, at the time of the cause, which every change names. When `may_go_on` returns false, a sweep stops after the current part, and
     /// the next sweep continues there. The remaining stream records are reported as failed, and
     /// continue when Lambda delivers them again.
     ///
@@ -99,17 +99,17 @@ impl Prune {
     pub async fn handle(
         &self,
         event: Event,
-        now: Timestamp,
+        cause: &Cause<'_>,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Response, Undone> {
         let response = match event {
             Event::Stream(event) => {
-                self.stream(event.records, now, may_go_on).await.map(Response::Stream)
+                self.stream(event.records, cause, may_go_on).await.map(Response::Stream)
             }
-            Event::Schedule(_) => self.sweep(now, may_go_on).await.map(Response::Swept),
+            Event::Schedule(_) => self.sweep(cause, may_go_on).await.map(Response::Swept),
         };
         response.map_err(|failure| {
-            ServiceEvent::Failed(&failure).log();
+            ServiceEvent::Failed(&failure).log(cause);
             Undone(failure)
         })
     }
@@ -122,7 +122,7 @@ impl Prune {
     async fn invalidate_all(
         &self,
         changes: &[Invalidation],
-        now: Timestamp,
+        cause: &Cause<'_>,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<(), Failure> {
         let mut failed = None;
@@ -131,14 +131,14 @@ impl Prune {
                 return Err(no_time_left());
             }
             let outcomes = join_all(
-                some.iter().map(|change| self.store.invalidate(change, now, self.retention)),
+                some.iter().map(|change| self.store.invalidate(change, self.retention, cause)),
             )
             .await;
             let (mut done, mut failure) = (0_usize, None);
             for (change, outcome) in some.iter().zip(outcomes) {
                 match outcome {
                     Ok(_) => {
-                        ServiceEvent::Invalidated(change.because, &change.id).log();
+                        ServiceEvent::Invalidated(change.because, &change.id).log(cause);
                         done = done.saturating_add(1);
                     }
                     Err(error) => failure = Some(error),

@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use hallpass_prune::{Event, Prune};
 use hallpass_runtime::{clock, log, settings::environment};
 use hallpass_service::service;
-use hallpass_token::Timestamp;
+use hallpass_token::{Cause, Origin, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 
 /// The time before the end of an invocation at which prune stops. A sweep stores its position, and
@@ -25,7 +25,9 @@ async fn main() -> ExitCode {
             .unwrap_or(Timestamp::MAX)
             .before(RESERVE);
         async move {
-            prune.handle(event.payload, clock::now(), &|| !deadline.has_passed(clock::now())).await
+            let origin = Origin::new(None, Some(&event.context.request_id));
+            let cause = Cause { origin, ..Cause::system(clock::now()) };
+            prune.handle(event.payload, &cause, &|| !deadline.has_passed(clock::now())).await
         }
     })))
     .await

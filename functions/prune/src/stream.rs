@@ -16,7 +16,7 @@ use hallpass_store::{
     sessions::Session,
     sweep::Invalidation,
 };
-use hallpass_token::{Reason, Timestamp, User, UserId, Value, user::attribute::USER_ID};
+use hallpass_token::{Cause, Reason, Timestamp, User, UserId, Value, user::attribute::USER_ID};
 use serde_dynamo::AttributeValue;
 
 use crate::{AT_ONCE, INVALIDATING, Prune, no_time_left};
@@ -63,24 +63,25 @@ impl Prune {
     pub(crate) async fn stream(
         &self,
         records: Vec<EventRecord>,
-        now: Timestamp,
+        cause: &Cause<'_>,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<DynamoDbEventResponse, Failure> {
         let drain = |(user_id, changes)| Drain { user_id, changes, after: None };
-        let mut waiting: Vec<Drain> = changes(records, now)?.into_iter().map(drain).collect();
+        let mut waiting: Vec<Drain> = changes(records, cause.at)?.into_iter().map(drain).collect();
         let mut unfinished: BTreeMap<UserId, Vec<String>> = BTreeMap::new();
         while !waiting.is_empty() {
             let mut next = Vec::new();
             while !waiting.is_empty() {
                 let some = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
-                let outcomes =
-                    join_all(some.iter().map(|drain| self.invalidate_page(drain, now, may_go_on)))
-                        .await;
+                let outcomes = join_all(
+                    some.iter().map(|drain| self.invalidate_page(drain, cause, may_go_on)),
+                )
+                .await;
                 for (drain, (place, outcome)) in some.into_iter().zip(outcomes) {
                     let goes_on = place.is_some() && may_go_on();
                     let no_time = place.is_some() && !goes_on;
                     if let Some(failure) = outcome.err().or_else(|| no_time.then(no_time_left)) {
-                        ServiceEvent::Failed(&failure).log();
+                        ServiceEvent::Failed(&failure).log(cause);
                         let numbers =
                             drain.changes.iter().map(|change| change.sequence_number.clone());
                         unfinished.insert(drain.user_id, numbers.collect());
@@ -103,13 +104,13 @@ impl Prune {
     async fn invalidate_page(
         &self,
         drain: &Drain,
-        now: Timestamp,
+        cause: &Cause<'_>,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> (Option<LivePlace>, Result<(), Failure>) {
-        let marked = self.mark(drain, now).await;
-        match self.read_page(drain, now).await {
+        let marked = self.mark(drain, cause.at).await;
+        match self.read_page(drain, cause.at).await {
             Ok((invalidated, next)) => {
-                (next, self.invalidate_all(&invalidated, now, may_go_on).await.and(marked))
+                (next, self.invalidate_all(&invalidated, cause, may_go_on).await.and(marked))
             }
             Err(failure) => (None, Err(failure)),
         }

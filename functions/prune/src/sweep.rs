@@ -10,7 +10,7 @@ use hallpass_store::{
     sessions::Session,
     sweep::{Entry, Invalidation, Kind, Part, Place},
 };
-use hallpass_token::{Record, Timestamp, User, UserId, lifecycle};
+use hallpass_token::{Cause, Record, User, UserId, lifecycle};
 use serde::Serialize;
 
 use crate::{AT_ONCE, Prune};
@@ -38,7 +38,7 @@ pub struct Swept {
 impl Prune {
     pub(crate) async fn sweep(
         &self,
-        now: Timestamp,
+        cause: &Cause<'_>,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Swept, Failure> {
         let mut swept = Swept::default();
@@ -46,7 +46,7 @@ impl Prune {
         while may_go_on() {
             let part = self.store.part(place.as_ref()).await?;
             let next = part.next.clone();
-            self.sweep_part(part, now, &mut swept).await?;
+            self.sweep_part(part, cause, &mut swept).await?;
             self.store.save_sweep_place(next.as_ref()).await?;
             place = next;
             if place.is_none() {
@@ -63,6 +63,8 @@ impl Prune {
             dropped = swept.dropped,
             unreadable = swept.unreadable,
             finished = swept.finished,
+            actor = %cause.actor,
+            request_id = cause.origin.request_id,
             "swept"
         );
         Ok(swept)
@@ -71,9 +73,10 @@ impl Prune {
     async fn sweep_part(
         &self,
         part: Part,
-        now: Timestamp,
+        cause: &Cause<'_>,
         swept: &mut Swept,
     ) -> Result<(), Failure> {
+        let now = cause.at;
         swept.seen = swept.seen.saturating_add(length(&part.entries));
         let is_due = |entry: &Entry| entry.purge_at.is_some_and(|at| at.has_passed(now));
         let (due, rest): (Vec<Entry>, Vec<Entry>) = part.entries.into_iter().partition(is_due);
@@ -99,7 +102,7 @@ impl Prune {
                 Kind::Other => swept.unreadable = swept.unreadable.saturating_add(1),
             }
         }
-        self.reconcile(&records, &sessions, now, swept).await?;
+        self.reconcile(&records, &sessions, cause, swept).await?;
         self.drop_stale_names(&names, swept).await?;
         for some in pointers.chunks(AT_ONCE) {
             let dropping =
@@ -136,7 +139,7 @@ impl Prune {
         &self,
         records: &[Record],
         sessions: &[(Place, Session)],
-        now: Timestamp,
+        cause: &Cause<'_>,
         swept: &mut Swept,
     ) -> Result<(), Failure> {
         let of_sessions = sessions.iter().map(|(_, session)| session.user_id);
@@ -160,7 +163,7 @@ impl Prune {
         let invalidated =
             records.iter().filter_map(|record| Some(Invalidation::of(record, why(record)?)));
         let invalidated: Vec<Invalidation> = invalidated.collect();
-        self.invalidate_all(&invalidated, now, &|| true).await?;
+        self.invalidate_all(&invalidated, cause, &|| true).await?;
         swept.invalidated = swept.invalidated.saturating_add(length(&invalidated));
         Ok(())
     }

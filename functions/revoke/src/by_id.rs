@@ -7,10 +7,12 @@ use hallpass_service::{
     family::{Issuer, Search},
 };
 use hallpass_store::Failure;
-use hallpass_token::{Admitted, Record, TokenId, cursor};
+use hallpass_token::{Actor, Admitted, Record, TokenId, cursor};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::{Value, json};
+
+use crate::note_in_query;
 
 /// The maximum number of table pages that one request reads. At a megabyte each, this takes far
 /// less than the timeout of the function.
@@ -55,6 +57,8 @@ pub(crate) async fn revoke(
 ) -> Result<Response, Problem> {
     let service = context.service;
     let caller = authentication::admit(context, request.headers()).await?;
+    let reason = note_in_query(request)?;
+    let revoker = &Revoker::of(context, Actor::Token(caller.record.id)).because(reason.as_ref());
     let id = gateway::path_parameter(request, "id");
     let record = match (service.managed(&caller, &id).await, &extent, id.parse::<TokenId>()) {
         (Ok(record), _, _) => record,
@@ -64,21 +68,21 @@ pub(crate) async fn revoke(
             if problem.status() == StatusCode::NOT_FOUND
                 && service.is_administrator(&caller.scope) =>
         {
-            return descendants(context, &caller, id, cursor.as_deref()).await;
+            return descendants(context, revoker, &caller, id, cursor.as_deref()).await;
         }
         (Err(problem), _, _) => return Err(problem),
     };
     let revoked = match extent {
         Extent::Token => {
-            Revoker::of(context).revoke_record(&record).await?;
+            revoker.revoke_record(&record).await?;
             1
         }
         Extent::Family => {
             let of_family = |other: &Record| other.family.id == record.family.id;
-            of_user(context, &caller, &record.id, of_family).await?
+            of_user(context, revoker, &caller, &record.id, of_family).await?
         }
         Extent::Descendants(cursor) => {
-            return descendants(context, &caller, record.id, cursor.as_deref()).await;
+            return descendants(context, revoker, &caller, record.id, cursor.as_deref()).await;
         }
     };
     Ok(response(context, &record.id, revoked, None))
@@ -88,6 +92,7 @@ pub(crate) async fn revoke(
 /// pages at a time among the tokens of all users. Only administrators can do the latter.
 async fn descendants(
     context: &Context<'_>,
+    revoker: &Revoker<'_>,
     caller: &Admitted,
     id: TokenId,
     cursor: Option<&str>,
@@ -102,19 +107,19 @@ async fn descendants(
         Some(cursor) => cursor::decrypt_search(&keyring, &of, cursor)
             .and_then(|text| Search::from_text(&text))
             .ok_or_else(|| Problem::invalid_member("cursor", "it was not issued for this token"))?,
-        None => begin(context, id).await?,
+        None => begin(revoker, id).await?,
     };
     let (mut revoked, mut is_over) = (0_u64, !service.is_administrator(&caller.scope));
-    revoked = revoked.saturating_add(own(context, caller, &search).await?);
+    revoked = revoked.saturating_add(own(context, revoker, caller, &search).await?);
     for _ in 0..PAGES {
         if is_over || revoked > MAX_REVOKED {
             break;
         }
-        let step = search.step(&Revoker::of(context)).await?;
+        let step = search.step(revoker).await?;
         revoked = revoked.saturating_add(step.revoked);
         is_over = step.is_over;
         if step.found_family {
-            revoked = revoked.saturating_add(own(context, caller, &search).await?);
+            revoked = revoked.saturating_add(own(context, revoker, caller, &search).await?);
         }
     }
     let next = (!is_over).then(|| {
@@ -125,28 +130,33 @@ async fn descendants(
 }
 
 /// Begins a search. If the ID is the family of a browser session, deletes the session first.
-async fn begin(context: &Context<'_>, id: TokenId) -> Result<Search, Problem> {
-    let revoker = Revoker::of(context);
+async fn begin(revoker: &Revoker<'_>, id: TokenId) -> Result<Search, Problem> {
     revoker.end_session(&id).await?;
     Ok(Search::new(Issuer::find(revoker.store, id).await?))
 }
 
 /// Revokes the family itself, and what it issued for its own user.
-async fn own(context: &Context<'_>, caller: &Admitted, search: &Search) -> Result<u64, Problem> {
+async fn own(
+    context: &Context<'_>,
+    revoker: &Revoker<'_>,
+    caller: &Admitted,
+    search: &Search,
+) -> Result<u64, Problem> {
     let family = search.issuer().family();
     let ends = |other: &Record| other.family.id == family || other.family.descends_from(&family);
-    of_user(context, caller, &family, ends).await
+    of_user(context, revoker, caller, &family, ends).await
 }
 
 async fn of_user(
     context: &Context<'_>,
+    revoker: &Revoker<'_>,
     caller: &Admitted,
     owner: &TokenId,
     ends: impl Fn(&Record) -> bool,
 ) -> Result<u64, Problem> {
     let service = context.service;
     let ends = |other: &Record| ends(other) && service.manages(caller, other);
-    let revoked = Revoker::of(context).revoke_matching(&owner.user_id, ends).await?;
+    let revoked = revoker.revoke_matching(&owner.user_id, ends).await?;
     revoked
         .ok_or_else(|| Problem::conflict("The family grew while it was being revoked; try again"))
 }

@@ -10,9 +10,9 @@ use hallpass_http::{
 };
 use hallpass_service::{Context, Revoker, authentication};
 use hallpass_store::users::Written;
-use hallpass_token::UserId;
+use hallpass_token::{Actor, Note, UserId};
 use http::StatusCode;
-use lambda_http::Request;
+use lambda_http::{Request, RequestExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ mod pages;
 
 /// Handles one request.
 pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
+    let context = &context.with_origin(gateway::origin(request));
     gateway::respond(&context.service.settings, request, Box::pin(response(context, request))).await
 }
 
@@ -73,18 +74,37 @@ fn without_body(context: &Context<'_>, status: StatusCode) -> Response {
 #[serde(deny_unknown_fields)]
 struct TokenChange {
     disabled: bool,
+    reason: Option<String>,
+}
+
+/// Reads the words in which the caller says why, from a member or parameter with the name `reason`.
+fn note(text: Option<&str>) -> Result<Option<Note>, Problem> {
+    let note = text.map(Note::parse).transpose();
+    note.map_err(|error| Problem::invalid_member("reason", &error.to_string()))
+}
+
+/// Reads the query parameter `reason`.
+fn note_in_query(request: &Request) -> Result<Option<Note>, Problem> {
+    note(request.query_string_parameters_ref().and_then(|parameters| parameters.first("reason")))
 }
 
 /// `PATCH /tokens/{id}` with `{"disabled": true|false}`, for administrators.
 async fn set_disabled(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let caller = authentication::admit(context, request.headers()).await?;
-    let TokenChange { disabled } = body::json(request)?;
+    let TokenChange { disabled, reason } = body::json(request)?;
+    let reason = note(reason.as_deref())?;
+    if reason.is_some() && !disabled {
+        return Err(Problem::invalid_member("reason", "a token is enabled without a reason"));
+    }
     let record = service.managed(&caller, &gateway::path_parameter(request, "id")).await?;
     if !service.is_administrator(&caller.scope) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    let record = Revoker::of(context).set_disabled(record, disabled).await?;
+    let record = Revoker::of(context, Actor::Token(caller.record.id))
+        .because(reason.as_ref())
+        .set_disabled(record, disabled)
+        .await?;
     let owner = service.owner(&caller, &record).await?;
     let mut shown = view::token(&record, owner.as_ref(), now);
     if let Value::Object(members) = &mut shown {
@@ -99,12 +119,15 @@ async fn by_text(context: &Context<'_>, request: &Request) -> Result<Response, P
     let Context { service, now, .. } = *context;
     body::expect_media_type(request.headers(), "application/x-www-form-urlencoded")?;
     let text = body::token_parameter(request.body())?;
+    let reason = body::optional_parameter(request.body(), "reason")?;
+    let reason = note(reason.as_ref().map(|text| text.as_str()))?;
     let keyring = service.keyring(now).await?;
     if let Ok(claim) =
         hallpass_token::open(&keyring, &service.settings.issuer, text.expose_secret(), now)
         && let Some(id) = service.store.id_of(&claim).await?
     {
-        Revoker::of(context).revoke(&id, claim.format).await?;
+        let revoker = Revoker::of(context, Actor::Token(id)).because(reason.as_ref());
+        revoker.revoke(&id, claim.format).await?;
     }
     Ok(without_body(context, StatusCode::OK))
 }
@@ -121,7 +144,9 @@ async fn all_of_user(context: &Context<'_>, request: &Request) -> Result<Respons
     if !service.manages_all(&caller) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
-    match Revoker::of(context).revoke_all(&user_id, context.randomness.generation()?).await? {
+    let reason = note_in_query(request)?;
+    let revoker = Revoker::of(context, Actor::Token(caller.record.id)).because(reason.as_ref());
+    match revoker.revoke_all(&user_id, context.randomness.generation()?).await? {
         Written::Unknown => Err(Problem::not_found()),
         Written::Now => {
             let body = json!({

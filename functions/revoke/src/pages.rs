@@ -50,7 +50,7 @@ pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Resp
     let service = context.service;
     let session = submitted(context, request).await?;
     let record = record_of(service, request, &session.user().id).await?;
-    Revoker::of(context).revoke_record(&record).await?;
+    Revoker::of(context, session.actor()).revoke_record(&record).await?;
     Ok(hallpass_web::see_other(&developer::path(&session.base, "revoked")))
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn of_account(
         return Err(account::rejected(context, &sent.session, &account, &sent.form, stale).await);
     }
     let record = record_of(context.service, request, &account.id).await?;
-    Revoker::of(context).revoke_record(&record).await?;
+    Revoker::of(context, sent.session.actor()).revoke_record(&record).await?;
     Ok(hallpass_web::see_other(&account::path(&sent.session.base, &account.id, "revoked")))
 }
 
@@ -72,8 +72,8 @@ pub(crate) async fn of_account(
 pub(crate) async fn key(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let (Submitted { session, form, .. }, user) =
         submitted_by_administrator(context, request).await?;
-    let (revoker, record) =
-        (Revoker::of(context), record_of(context.service, request, &user.id).await?);
+    let revoker = Revoker::of(context, session.actor());
+    let record = record_of(context.service, request, &user.id).await?;
     let done = match form.value("do")? {
         KeyAction::Disable => revoker.set_disabled(record, true).await.map(|_record| "disabled"),
         KeyAction::Enable => revoker.set_disabled(record, false).await.map(|_record| "enabled"),
@@ -90,7 +90,8 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
     let service = context.service;
     let (Submitted { session, form, .. }, user) =
         submitted_by_administrator(context, request).await?;
-    let (revoker, fresh) = (Revoker::of(context), context.randomness.generation()?);
+    let (revoker, fresh) =
+        (Revoker::of(context, session.actor()), context.randomness.generation()?);
     let change =
         async |change| users::change(&revoker, &service.settings, &user.id, &change, fresh).await;
     let (done, written) = match form.value("do")? {

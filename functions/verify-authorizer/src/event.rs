@@ -7,7 +7,7 @@
 use std::fmt;
 
 use hallpass_store::Failure;
-use hallpass_token::Text;
+use hallpass_token::{Origin, Text};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
@@ -25,6 +25,24 @@ pub struct Event {
     headers: Authorization,
     #[serde(default)]
     multi_value_headers: Authorization,
+    request_context: Option<RequestContext>,
+}
+
+/// Where a request comes from. A `TOKEN` event does not have it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    request_id: Option<String>,
+    identity: Option<Source>,
+    http: Option<Source>,
+}
+
+/// The source of a request, in the member `identity` of payload 1.0 and `http` of payload 2.0.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Source {
+    source_ip: Option<String>,
+    user_agent: Option<String>,
 }
 
 /// The kind of response that the event expects, and its stage.
@@ -69,6 +87,15 @@ impl Event {
             Some(_) => Kind::HttpPolicy,
         };
         Ok(Form { stage_arn, kind })
+    }
+
+    /// Returns where the request comes from.
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        let Some(context) = &self.request_context else { return Origin::default() };
+        let source = context.identity.as_ref().or(context.http.as_ref());
+        let ip = source.and_then(|source| source.source_ip.as_deref());
+        let agent = source.and_then(|source| source.user_agent.as_deref());
+        Origin::new(ip, context.request_id.as_deref()).with_user_agent(agent)
     }
 
     /// Returns the values of `Authorization`, one for each occurrence if the event distinguishes

@@ -13,7 +13,7 @@ use hallpass_runtime::{
 };
 use hallpass_service::Service;
 use hallpass_store::{Failure, Rejected, Verification};
-use hallpass_token::{Admitted, Credential, Reason, Timestamp, credential::Unusable};
+use hallpass_token::{Admitted, Credential, Origin, Reason, Timestamp, credential::Unusable};
 use lambda_runtime::Diagnostic;
 
 mod event;
@@ -78,37 +78,50 @@ impl Authorizer {
     /// Returns [`Unanswered`] if a REST request carries no credential, or if the token cannot be
     /// verified.
     pub async fn handle(&self, event: Event, now: Timestamp) -> Result<Response, Unanswered> {
-        match tokio::time::timeout(LIMIT, Box::pin(self.decide(event, now))).await {
-            Ok(response) => response,
-            Err(_elapsed) => {
-                Err(unanswered(Failure::new("deciding", "the time limit was reached")))
+        let deciding = tokio::time::timeout(LIMIT, Box::pin(self.decide(&event, now))).await;
+        let late = |_elapsed| Err(Failure::new("deciding", "the time limit was reached").into());
+        let decided = deciding.unwrap_or_else(late);
+        match &decided {
+            // Lambda counts this as an error of the function, so it is logged separately.
+            Err(Unanswered::Unauthorized) => ServiceEvent::Unauthenticated.log_from(event.origin()),
+            Err(Unanswered::CannotTell(failure)) => {
+                ServiceEvent::Failed(failure).log_from(event.origin());
             }
+            Ok(_) => {}
         }
+        decided
     }
 
-    async fn decide(&self, event: Event, now: Timestamp) -> Result<Response, Unanswered> {
-        let form = event.form(self.always_policy).map_err(unanswered)?;
+    async fn decide(&self, event: &Event, now: Timestamp) -> Result<Response, Unanswered> {
+        let form = event.form(self.always_policy)?;
         let credential = match Credential::from_header(event.authorization()) {
             Ok(None) => return self.without_credential(&form),
             Ok(Some(Credential::Token(text))) => Ok(text),
             // Passwords are accepted only where tokens are created.
-            Ok(Some(Credential::Login(_))) => return Ok(self.reject_password(&form)),
+            Ok(Some(Credential::Login(_))) => {
+                return Ok(self.reject_password(&form, event.origin()));
+            }
             Err(Unusable::Doubled | Unusable::Malformed) => Err(Reason::Malformed),
         };
         let text = match credential {
             Ok(text) => text,
-            Err(reason) => return Ok(self.reject(&form, &Rejected::new(reason, None))),
+            Err(reason) => {
+                return Ok(self.reject(&form, &Rejected::new(reason, None), event.origin()));
+            }
         };
-        let keyring = self.service.keyring(now).await.map_err(unanswered)?;
+        let keyring = self.service.keyring(now).await?;
         let issuer = &self.service.settings.issuer;
-        match self.service.store.verify(&keyring, issuer, &text, now).await.map_err(unanswered)? {
-            Verification::Rejected(rejected) => Ok(self.reject(&form, &rejected)),
+        match self.service.store.verify(&keyring, issuer, &text, now).await? {
+            Verification::Rejected(rejected) => Ok(self.reject(&form, &rejected, event.origin())),
             Verification::Accepted(admitted) => {
-                let response =
-                    response::allow(&form, &self.service.settings, &admitted, self.routes.as_ref())
-                        .map_err(unanswered)?;
-                self.record_last_used(&admitted, now).await.map_err(unanswered)?;
-                ServiceEvent::Accepted(&admitted.record.id).log();
+                let response = response::allow(
+                    &form,
+                    &self.service.settings,
+                    &admitted,
+                    self.routes.as_ref(),
+                )?;
+                self.record_last_used(&admitted, now, event.origin()).await?;
+                ServiceEvent::Accepted(&admitted.record.id).log_from(event.origin());
                 Ok(response)
             }
         }
@@ -116,25 +129,32 @@ impl Authorizer {
 
     /// Performs the two writes off the common path: finishing a rotation, which must succeed before
     /// the request is accepted, and recording the hour of the last use, which need not.
-    async fn record_last_used(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Failure> {
+    async fn record_last_used(
+        &self,
+        admitted: &Admitted,
+        now: Timestamp,
+        origin: Origin<'_>,
+    ) -> Result<(), Failure> {
         let record = &admitted.record;
-        self.service.finish_rotation(admitted, now).await?;
+        self.service.finish_rotation(admitted, now, origin).await?;
         // Bounded, so that it does not delay the response for long.
-        let recording =
-            tokio::time::timeout(LAST_USED_LIMIT, self.service.store.record_last_used(record, now));
+        let recording = tokio::time::timeout(
+            LAST_USED_LIMIT,
+            self.service.store.record_last_used(record, now, origin),
+        );
         if let Ok(Err(failure)) = recording.await {
-            ServiceEvent::Failed(&failure).log();
+            ServiceEvent::Failed(&failure).log_from(origin);
         }
         Ok(())
     }
 
-    fn reject(&self, form: &Form, rejected: &Rejected) -> Response {
-        ServiceEvent::Rejected(rejected).log();
+    fn reject(&self, form: &Form, rejected: &Rejected, origin: Origin<'_>) -> Response {
+        ServiceEvent::Rejected(rejected).log_from(origin);
         response::deny(form, &self.service.settings, rejected)
     }
 
-    fn reject_password(&self, form: &Form) -> Response {
-        ServiceEvent::Rejected(&Rejected::new(Reason::Malformed, None)).log();
+    fn reject_password(&self, form: &Form, origin: Origin<'_>) -> Response {
+        ServiceEvent::Rejected(&Rejected::new(Reason::Malformed, None)).log_from(origin);
         let settings = &self.service.settings;
         response::deny_with(
             form,
@@ -147,8 +167,6 @@ impl Authorizer {
 
     fn without_credential(&self, form: &Form) -> Result<Response, Unanswered> {
         if form.is_rest() {
-            // Lambda counts this as an error of the function, so it is logged separately.
-            ServiceEvent::Unauthenticated.log();
             return Err(Unanswered::Unauthorized);
         }
         let settings = &self.service.settings;
@@ -163,9 +181,10 @@ impl Authorizer {
     }
 }
 
-fn unanswered(failure: Failure) -> Unanswered {
-    ServiceEvent::Failed(&failure).log();
-    Unanswered::CannotTell(failure)
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::CannotTell(failure)
+    }
 }
 
 impl From<Unanswered> for Diagnostic {

@@ -49,7 +49,9 @@ pub(super) async fn issue(
     let scope: Option<Scope> =
         (!args.scopes.is_empty()).then(|| args.scopes.iter().cloned().collect());
     let held = owner.permissions.clone();
+    let operator = stack.operator().await.to_owned();
     let order = Order {
+        operator,
         jwt: args.jwt,
         name: args.name.clone(),
         description: args.description.clone(),
@@ -57,10 +59,11 @@ pub(super) async fn issue(
         scope,
         owner,
     };
-    let context = Context { service: &service, now, randomness: &entropy::randomness() };
+    let randomness = entropy::randomness();
+    let context = Context::new(&service, now, &randomness);
     let (text, record) = operator::issue(&context, order).await?;
     if let Err(error) = terminal.say_secret(text.expose_secret(), &view_of(&record, &text, &[])) {
-        service.store.withdraw(&record).await?;
+        service.store.withdraw(&record, &stack.cause(now).await).await?;
         return Err(CommandError::Undelivered(format!(
             "the token could not be written and was deleted: {error}"
         )));
@@ -84,13 +87,14 @@ pub(super) async fn rotate(
     let now = clock::now(stack, terminal).await?;
     let old = service.store.record(id).await?;
     old.ok_or_else(|| CommandError::rejected(format!("there is no token {id}")))?;
-    let context = Context { service: &service, now, randomness: &entropy::randomness() };
-    let rotation = operator::rotate(&context, id).await?;
+    let randomness = entropy::randomness();
+    let context = Context::new(&service, now, &randomness);
+    let rotation = operator::rotate(&context, stack.operator().await.to_owned(), id).await?;
     let ends_at = rotation.old_ends_at.to_string();
     let more = [("replaces", id.to_string()), ("replaced_ends_at", ends_at.clone())];
     let json = view_of(&rotation.record, &rotation.text, &more);
     if let Err(error) = terminal.say_secret(rotation.text.expose_secret(), &json) {
-        service.store.withdraw(&rotation.record).await?;
+        service.store.withdraw(&rotation.record, &stack.cause(now).await).await?;
         let why = format!(
             "the new token could not be written and was deleted; {id} is unchanged: {error}"
         );

@@ -15,10 +15,11 @@ use crate::{
 const PAGE: usize = 500;
 
 /// The states of a token that has a record.
-const STATES: [&str; 9] = [
+const STATES: [&str; 10] = [
     "live",
     Reason::Expired.as_str(),
     Reason::Revoked.as_str(),
+    Reason::Leaked.as_str(),
     Reason::Disabled.as_str(),
     Reason::Replaced.as_str(),
     Reason::UserBlocked.as_str(),

@@ -9,7 +9,7 @@ use hallpass_service::{
     family::{Issuer, Search},
 };
 use hallpass_store::{tokens::Marked, users::Written};
-use hallpass_token::{Record, TokenId};
+use hallpass_token::{Note, Record, TokenId};
 use serde_json::json;
 
 use crate::{
@@ -44,6 +44,12 @@ pub struct RevokeArgs {
     /// Revoke all tokens of this user: a user name, or `id:` followed by the user ID
     #[arg(long, value_name = "USER", value_parser = pasted::name)]
     all: Option<String>,
+    /// Say why, in at most 200 characters; the record and the audit log keep it
+    #[arg(long, value_name = "TEXT", value_parser = Note::parse)]
+    reason: Option<Note>,
+    /// Revoke because the text was found in public; the token is then rejected as leaked
+    #[arg(long, conflicts_with = "reason")]
+    leaked: bool,
     #[command(flatten)]
     confirmation: Confirmation,
 }
@@ -67,35 +73,44 @@ pub(super) async fn run(
     stack: &Stack,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
-    let RevokeArgs { id, family, descendants, issued_by, all, confirmation } = args;
+    let RevokeArgs { id, family, descendants, issued_by, all, reason, leaked: is_leaked, .. } =
+        args;
+    let confirmation = args.confirmation;
+    let reason = if is_leaked { Note::parse(Note::LEAKED).ok() } else { reason };
+    let reason = reason.as_ref();
     let ask = |question: &str| confirmation.ask(question, terminal);
     match (id, issued_by, all) {
-        (Some(id), ..) if !family && !descendants => one(stack, &id, terminal).await,
+        (Some(id), ..) if !family && !descendants => one(stack, &id, reason, terminal).await,
         (Some(id), ..) => {
             let more = if descendants { " and everything that it issued" } else { "" };
             ask(&format!("revoke the family of {id}{more}?"))?;
-            leaked(stack, id, true, descendants, terminal).await
+            leaked(stack, id, (true, descendants), reason, terminal).await
         }
         (None, Some(id), _) => {
             ask(&format!("revoke everything that the family of {id} issued?"))?;
-            leaked(stack, id, family || descendants, true, terminal).await
+            leaked(stack, id, (family || descendants, true), reason, terminal).await
         }
         (None, None, all) => {
             let name = all.unwrap_or_default();
-            of_user(stack, &name, confirmation, terminal).await
+            of_user(stack, &name, confirmation, reason, terminal).await
         }
     }
 }
 
-async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), CommandError> {
+async fn one(
+    stack: &Stack,
+    id: &TokenId,
+    reason: Option<&Note>,
+    terminal: Terminal,
+) -> Result<(), CommandError> {
     let store = stack.store()?;
-    let revoker = revoker(stack, &store, terminal).await?;
+    let revoker = revoker(stack, &store, terminal).await?.because(reason);
     let (done, text) = match revoker.revoke_by_id(id).await? {
         Marked::Now => ("revoked", format!("revoked {id}")),
         Marked::Before => ("revoked before", format!("{id} was already revoked")),
         Marked::Unknown => return Err(CommandError::rejected(format!("there is no token {id}"))),
     };
-    let effective_at = effective::at(stack, revoker.now, terminal)?;
+    let effective_at = effective::at(stack, revoker.cause.at, terminal)?;
     Ok(terminal
         .say(&text, &json!({"done": done, "id": id.to_string(), "effective_at": effective_at}))?)
 }
@@ -105,12 +120,12 @@ async fn one(stack: &Stack, id: &TokenId, terminal: Terminal) -> Result<(), Comm
 async fn leaked(
     stack: &Stack,
     id: TokenId,
-    ends_family: bool,
-    ends_issued: bool,
+    (ends_family, ends_issued): (bool, bool),
+    reason: Option<&Note>,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let (interrupt, store) = (Interrupt::watch()?, stack.store()?);
-    let revoker = revoker(stack, &store, terminal).await?;
+    let revoker = revoker(stack, &store, terminal).await?.because(reason);
     if ends_family && revoker.end_session(&id).await? {
         terminal.note("ended the browser session of this family")?;
     }
@@ -176,6 +191,7 @@ async fn of_user(
     stack: &Stack,
     name: &str,
     confirmation: Confirmation,
+    reason: Option<&Note>,
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let store = stack.store()?;
@@ -183,31 +199,28 @@ async fn of_user(
     confirmation
         .ask(&format!("revoke all tokens of {} ({})?", user.username, user.id), terminal)?;
     let interrupt = Interrupt::watch()?;
-    let revoker = revoker(stack, &store, terminal).await?;
+    let revoker = revoker(stack, &store, terminal).await?.because(reason);
     if revoker.revoke_all(&user.id, entropy::generation()?).await? == Written::Unknown {
         return Err(CommandError::rejected(format!(
             "the user {} no longer exists",
             terminal::excerpt(&user.username)
         )));
     }
-    let (revocation, purge_at) = revoker.mark();
+    let mark = revoker.mark();
     // Records left by an interrupted run are neither revoked nor bound to the present user, so mark
     // all in the index.
     let bar = terminal::progress("revoking tokens:", None);
     let (mut marked, mut all, mut after) = (0_usize, 0_usize, None);
     loop {
-        let page = store.live_page(&user.id, revoker.now, PAGE, after).await?;
+        let page = store.live_page(&user.id, revoker.cause.at, PAGE, after).await?;
         all = all.saturating_add(page.records.len());
-        let marking =
-            stream::iter(page.records)
-                .take_while(|_record| std::future::ready(!interrupt.came()))
-                .map(|record| {
-                    let store = &store;
-                    async move {
-                        store.revoke_one(&record.id, record.format, revocation, purge_at).await
-                    }
-                })
-                .buffer_unordered(AT_ONCE);
+        let marking = stream::iter(page.records)
+            .take_while(|_record| std::future::ready(!interrupt.came()))
+            .map(|record| {
+                let (store, cause) = (&store, &revoker.cause);
+                async move { store.revoke_one(&record.id, record.format, mark, cause).await }
+            })
+            .buffer_unordered(AT_ONCE);
         let mut marking = std::pin::pin!(marking);
         while let Some(done) = marking.next().await {
             done?;
@@ -223,7 +236,7 @@ async fn of_user(
     let username = terminal::printable(&user.username);
     let json = json!({
         "done": "revoked", "user_id": user.id.to_string(), "revoked": marked, "of": all,
-        "effective_at": effective::at(stack, revoker.now, terminal)?,
+        "effective_at": effective::at(stack, revoker.cause.at, terminal)?,
     });
     terminal.say(
         &format!("every token of {username} is invalid; {marked} of {all} live tokens are marked"),

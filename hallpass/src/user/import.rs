@@ -193,7 +193,7 @@ async fn write(
     let writing = stream::iter(work)
         .take_while(|_row| std::future::ready(!interrupt.came()))
         .map(async |(row, user)| match user {
-            None => add(updater.store, row, &hashing, interrupt).await,
+            None => add(updater, row, &hashing, interrupt).await,
             Some(user) => update(updater, row, &user, &hashing, interrupt).await,
         })
         .buffer_unordered(AT_ONCE.max(processors));
@@ -340,11 +340,12 @@ fn is_same(row: &Row, user: &User) -> bool {
 }
 
 async fn add(
-    store: &Store,
+    updater: &Updater<'_>,
     row: Row,
     hashing: &Semaphore,
     interrupt: &Interrupt,
 ) -> Result<Done, CommandError> {
+    let Updater { store, revoker, .. } = updater;
     // Do not hash the password of a user who cannot be added.
     if store.is_name_taken(&row.key, Some(&row.id)).await? {
         return Ok(row.conflict(NAME_TAKEN));
@@ -373,7 +374,7 @@ async fn add(
     };
     let link = row.identity.as_ref();
     let link = link.map(|identity| NewLink { identity, gives_permissions: false });
-    Ok(match users::add(store, &user, row.status, link).await? {
+    Ok(match users::add(store, &user, row.status, link, &revoker.cause).await? {
         Added::Now => Done::Added,
         Added::IdTaken => row.conflict("was added by another process in the meantime"),
         Added::NameTaken => row.conflict(NAME_TAKEN),

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{Name, find};
 use crate::{
-    effective,
+    clock, effective,
     error::CommandError,
     pasted,
     revoker::revoker,
@@ -68,7 +68,8 @@ pub(super) async fn link(
     let issuer = issuer_of(stack, issuer.as_ref())?;
     let user = find(store, name).await?;
     let shown = terminal::printable(&user.username);
-    match users::link(store, &user.id, &Identity::new(&issuer, subject)).await? {
+    let cause = stack.cause(clock::now_or_here(stack, terminal).await?).await;
+    match users::link(store, &user.id, &Identity::new(&issuer, subject), &cause).await? {
         Linked::Now => {
             let json = json!({
                 "done": "linked", "id": user.id.to_string(), "username": user.username,

@@ -11,8 +11,10 @@ use serde_json::json;
 
 use super::find;
 use crate::{
+    clock,
     error::CommandError,
     pasted,
+    stack::Stack,
     terminal::{self, Terminal},
 };
 
@@ -37,6 +39,7 @@ pub struct AccountAndUser {
 }
 
 pub(super) async fn run(
+    stack: &Stack,
     store: &Store,
     command: MaintainerCommand,
     terminal: Terminal,
@@ -47,10 +50,11 @@ pub(super) async fn run(
     };
     let account = find(store, &account).await?;
     let user = if adds { find(store, &user).await?.id } else { id_of(store, &user).await? };
+    let cause = stack.cause(clock::now_or_here(stack, terminal).await?).await;
     let outcome = if adds {
-        users::add_maintainer(store, &account.id, &user).await?
+        users::add_maintainer(store, &account.id, &user, &cause).await?
     } else {
-        users::remove_maintainer(store, &account.id, &user).await?
+        users::remove_maintainer(store, &account.id, &user, &cause).await?
     };
     say(&account, &user, adds, outcome, terminal)
 }

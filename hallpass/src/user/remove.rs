@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Done, Name, administrators, find, say_done};
 use crate::{
+    clock,
     confirm::Confirmation,
     error::CommandError,
     stack::Stack,
@@ -38,7 +39,8 @@ pub(super) async fn remove(
     let question =
         format!("remove {} ({}) and end all tokens of the user?", user.username, user.id);
     confirmation.ask(&question, terminal)?;
-    let removed = users::remove(store, &user).await?;
+    let cause = stack.cause(clock::now_or_here(stack, terminal).await?).await;
+    let removed = users::remove(store, &user, &cause).await?;
     say_done(stack, terminal, removed, &user, Done { done: "removed", ends: true }).await?;
     administrators::warn_without(store, &settings, &user, terminal).await
 }

@@ -13,7 +13,7 @@ use crate::{error::CommandError, revoker::revoker, stack::Stack, terminal::Termi
 /// What users are changed with.
 pub(super) struct Updater<'a> {
     pub(super) store: &'a Store,
-    revoker: Revoker<'a>,
+    pub(super) revoker: Revoker<'a>,
     settings: Settings,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Outcome {
 
 impl<'a> Updater<'a> {
     pub(super) async fn new(
-        stack: &Stack,
+        stack: &'a Stack,
         store: &'a Store,
         terminal: Terminal,
     ) -> Result<Self, CommandError> {
@@ -90,7 +90,7 @@ impl<'a> Updater<'a> {
         }
         let identity = row.identity.as_ref().filter(|identity| !identity.is_of(user));
         let Some(identity) = identity else { return Ok(Outcome::Updated) };
-        Ok(match users::link(self.store, &user.id, identity).await? {
+        Ok(match users::link(self.store, &user.id, identity, &revoker.cause).await? {
             Linked::Now => Outcome::Updated,
             Linked::UnknownUser => Outcome::Removed,
             Linked::ToAnother => Outcome::Linked,

@@ -143,6 +143,15 @@ pub fn token_parameter(body: &Body) -> Result<Text, Problem> {
         .ok_or_else(|| Problem::invalid_member("token", "it is missing"))
 }
 
+/// The parameter of this name in a small form, if it is present.
+///
+/// # Errors
+/// 413 for more than [`MAX_TOKEN_FORM_BYTES`], 400 if there are too many.
+pub fn optional_parameter(body: &Body, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
+    let parameters = form_parameters(body)?;
+    Ok(parameters.into_iter().find(|(known, _)| known == name).map(|(_, value)| value))
+}
+
 /// The parameters of a small form, in their order.
 ///
 /// # Errors

@@ -38,6 +38,7 @@ const fn sentence(reason: Reason) -> &'static str {
         Reason::Expired => "The access token expired",
         Reason::Unknown => "The access token is unknown",
         Reason::Revoked => "The access token was revoked",
+        Reason::Leaked => "The access token was revoked because it has leaked",
         Reason::Disabled => "The access token is disabled",
         Reason::Replaced => "The access token was replaced by a newer one",
         Reason::UserBlocked => "The user of the access token is blocked",

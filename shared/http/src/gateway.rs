@@ -3,6 +3,7 @@
 use std::{convert::Infallible, future::Future};
 
 use hallpass_store::{Failure, Rejected};
+use hallpass_token::Origin;
 use http::{
     HeaderName, HeaderValue, Method,
     header::{COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
@@ -87,7 +88,7 @@ async fn unsecured(
         Ok(()) => tokio::time::timeout(settings.request_limit, handling).await.unwrap_or_else(late),
         Err(problem) => Err(problem),
     };
-    let mut response = conclude(outcome);
+    let mut response = conclude(outcome, origin(request));
     basic::offer(settings, &mut response);
     cors::allow(settings, request.headers(), &mut response);
     if request.method() == Method::HEAD {
@@ -97,28 +98,28 @@ async fn unsecured(
 }
 
 /// Converts the outcome of a handler to a response, and logs rejections and failures.
-pub fn conclude(outcome: Result<Response, Problem>) -> Response {
+pub fn conclude(outcome: Result<Response, Problem>, origin: Origin<'_>) -> Response {
     let problem = match outcome {
         Ok(response) => return response,
         Err(problem) => problem,
     };
     let details = problem.details();
     match (&details.failure, details.reason) {
-        (Some(failure), _) => Event::Failed(failure).log(),
+        (Some(failure), _) => Event::Failed(failure).log_from(origin),
         (None, Some(reason)) => {
             Event::Rejected(&Rejected {
                 reason,
                 token_id: details.token_id,
                 changed: details.changed,
             })
-            .log();
+            .log_from(origin);
         }
         (None, None) => {
             Event::RequestRejected {
                 counts_as: details.counts_as,
                 status: details.status.as_u16(),
             }
-            .log();
+            .log_from(origin);
         }
     }
     problem.into_response()
@@ -152,14 +153,20 @@ fn unambiguous(request: &Request) -> Result<(), Problem> {
     body::expect_no_encoding(request.headers(), request.body())
 }
 
-/// Returns the source IP address of a request, as API Gateway reports it.
-pub fn source_ip(request: &Request) -> String {
-    let ip = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
-        _ => None,
+/// Returns the source address and the ID of a request, as API Gateway reports them.
+pub fn origin(request: &Request) -> Origin<'_> {
+    let (ip, id, agent) = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            let identity = &context.identity;
+            (&identity.source_ip, &context.request_id, &identity.user_agent)
+        }
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            let http = &context.http;
+            (&http.source_ip, &context.request_id, &http.user_agent)
+        }
+        _ => return Origin::default(),
     };
-    ip.unwrap_or_default()
+    Origin::new(ip.as_deref(), id.as_deref()).with_user_agent(agent.as_deref())
 }
 
 /// Returns the route that API Gateway matched, as the template declares it: `/tokens/{id}`. It does

@@ -1,7 +1,7 @@
 //! What happens: the events that are logged and counted.
 
 use hallpass_store::{Failure, Rejected};
-use hallpass_token::{Reason, TokenId, UserId};
+use hallpass_token::{Actor, Cause, Note, Origin, Reason, TokenId, UserId};
 
 use crate::log::TARGET;
 
@@ -128,32 +128,56 @@ impl Event<'_> {
         }
     }
 
-    /// Logs the event.
-    pub fn log(self) {
+    /// Logs the event with its cause.
+    pub fn log(self, cause: &Cause<'_>) {
+        self.write(cause.origin, Some(&cause.actor), cause.reason);
+    }
+
+    /// Logs an event of a request whose actor is unknown, or is the holder of the token that the
+    /// event names.
+    pub fn log_from(self, origin: Origin<'_>) {
+        self.write(origin, None, None);
+    }
+
+    fn write(self, origin: Origin<'_>, actor: Option<&Actor<'_>>, because: Option<&Note>) {
         let count = self.name();
+        let because = because.map(Note::as_str);
+        let actor = actor.map(tracing::field::display);
+        let Origin { source_ip, request_id, .. } = origin;
         match self {
-            Self::Rejected(rejected) => log_rejection(rejected),
-            Self::Unauthenticated => tracing::info!(target: TARGET, count, "unauthenticated"),
+            Self::Rejected(rejected) => log_rejection(rejected, origin),
+            Self::Unauthenticated => {
+                tracing::info!(target: TARGET, { count, source_ip, request_id }, "{count}");
+            }
             Self::Invalidated(reason, id) => tracing::info!(
                 target: TARGET,
-                { count, reason = reason.as_str(), token.id = %id, user.id = %id.user_id },
+                {
+                    count, reason = reason.as_str(), token.id = %id, user.id = %id.user_id, actor,
+                    request_id,
+                },
                 "invalidated"
             ),
             Self::SigningKeyAdded(id) | Self::SigningKeyRetired(id) => {
-                tracing::info!(target: TARGET, { count, key.id = id }, "{count}");
+                tracing::info!(target: TARGET, { count, key.id = id, actor }, "{count}");
             }
-            Self::Offered { by, user } => {
-                tracing::info!(target: TARGET, { count, by, user.id = %user }, "{count}");
-            }
-            Self::SessionOffered { by, user } => {
-                tracing::info!(target: TARGET, { count, token.id = %by, user.id = %user }, "{count}");
-            }
+            Self::Offered { by, user } => tracing::info!(
+                target: TARGET,
+                { count, by, user.id = %user, actor, source_ip, request_id },
+                "{count}"
+            ),
+            Self::SessionOffered { by, user } => tracing::info!(
+                target: TARGET,
+                { count, token.id = %by, user.id = %user, actor, source_ip, request_id },
+                "{count}"
+            ),
             Self::RequestRejected { status, .. } => {
-                tracing::info!(target: TARGET, count, status, "rejected");
+                tracing::info!(target: TARGET, { count, status, source_ip, request_id }, "rejected");
             }
-            Self::Failed(failure) => {
-                tracing::error!(target: TARGET, count, failure = failure.report(), "failed");
-            }
+            Self::Failed(failure) => tracing::error!(
+                target: TARGET,
+                { count, failure = failure.report(), actor, source_ip, request_id },
+                "failed"
+            ),
             Self::RevokedAll(user)
             | Self::Blocked(user)
             | Self::Unblocked(user)
@@ -168,9 +192,11 @@ impl Event<'_> {
             | Self::PermissionAdded(user)
             | Self::PermissionRemoved(user)
             | Self::PermissionsReconciled(user)
-            | Self::SignedOut(user) => {
-                tracing::info!(target: TARGET, { count, user.id = %user }, "{count}");
-            }
+            | Self::SignedOut(user) => tracing::info!(
+                target: TARGET,
+                { count, user.id = %user, actor, because, source_ip, request_id },
+                "{count}"
+            ),
             Self::Accepted(id)
             | Self::Issued(id)
             | Self::Rotated(id)
@@ -180,14 +206,22 @@ impl Event<'_> {
             | Self::SignedIn(id)
             | Self::SessionRevoked(id) => {
                 let user = &id.user_id;
-                tracing::info!(target: TARGET, { count, token.id = %id, user.id = %user }, "{count}");
+                tracing::info!(
+                    target: TARGET,
+                    {
+                        count, token.id = %id, user.id = %user, actor, because, source_ip,
+                        request_id,
+                    },
+                    "{count}"
+                );
             }
         }
     }
 }
 
-fn log_rejection(rejected: &Rejected) {
+fn log_rejection(rejected: &Rejected, origin: Origin<'_>) {
     let Rejected { reason, token_id, changed } = rejected;
+    let Origin { source_ip, request_id, .. } = origin;
     let changed = (!changed.is_empty()).then(|| changed.kinds().collect::<Vec<_>>().join(" "));
     tracing::info!(
         target: TARGET,
@@ -197,6 +231,8 @@ fn log_rejection(rejected: &Rejected) {
             token.id = token_id.as_ref().map(tracing::field::display),
             user.id = token_id.as_ref().map(|id| tracing::field::display(&id.user_id)),
             changed,
+            source_ip,
+            request_id,
         },
         "rejected"
     );

@@ -233,6 +233,29 @@ pub fn required(lookup: Lookup<'_>, name: &'static str) -> Result<String, Config
     text(lookup, name).ok_or_else(|| ConfigError::new(name, "it is not set"))
 }
 
+/// The URL of an AWS service in place of the region's.
+///
+/// # Errors
+/// Names the variable if it is not a URL with a scheme and a host.
+pub fn endpoint(lookup: Lookup<'_>, name: &'static str) -> Result<Option<String>, ConfigError> {
+    match text(lookup, name) {
+        Some(url) if !is_endpoint(&url) => {
+            let wrong = "must be a URL with its scheme, such as http://localhost:8000";
+            Err(ConfigError::new(name, wrong))
+        }
+        url => Ok(url),
+    }
+}
+
+fn is_endpoint(url: &str) -> bool {
+    let uri = url.parse::<http::Uri>().ok();
+    let has_scheme = uri
+        .as_ref()
+        .and_then(http::Uri::scheme_str)
+        .is_some_and(|scheme| matches!(scheme, "http" | "https"));
+    has_scheme && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
+}
+
 /// `HALLPASS_ADMIN_PERMISSION`.
 fn admin_permission(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     let named = permission(lookup, "HALLPASS_ADMIN_PERMISSION")?;

@@ -3,8 +3,8 @@
 
 use hallpass_store::{Failure, Rejected, marks::Marked};
 use hallpass_token::{
-    Admitted, Credential, Issuer, Reason, Record, Scope, Text, Timestamp, TokenId, User, UserId,
-    credential::Unusable, lifecycle,
+    Actor, Admitted, Cause, Credential, Issuer, Origin, Reason, Record, Scope, Text, Timestamp,
+    TokenId, User, UserId, credential::Unusable, lifecycle,
 };
 use http::{
     HeaderMap,
@@ -65,7 +65,7 @@ pub async fn admit_text(context: &Context<'_>, text: &Text) -> Result<Admitted, 
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify(&keyring, issuer, text, now).await?;
     let admitted = verified.accepted().map_err(|rejected| Problem::rejected(issuer, &rejected))?;
-    service.finish_rotation(&admitted, now).await?;
+    service.finish_rotation(&admitted, now, context.origin).await?;
     Ok(admitted)
 }
 
@@ -99,7 +99,7 @@ pub async fn admit_text_to_issue(
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify_to_issue(&keyring, issuer, text, now).await?;
     let marked = verified.accepted().map_err(|rejected| Problem::rejected(issuer, &rejected))?;
-    service.finish_rotation(&marked.value, now).await?;
+    service.finish_rotation(&marked.value, now, context.origin).await?;
     Ok(marked)
 }
 
@@ -113,12 +113,15 @@ impl Service {
         &self,
         admitted: &Admitted,
         now: Timestamp,
+        origin: Origin<'_>,
     ) -> Result<(), Failure> {
         if admitted.record.replaces.is_none() {
             return Ok(());
         }
         let purge_at = lifecycle::purge_replaced_at(now, self.settings.record_retention);
-        self.store.finish_rotation(&admitted.record, now, purge_at).await
+        let actor = Actor::Token(admitted.record.id);
+        let cause = Cause { at: now, actor, origin, reason: None };
+        self.store.finish_rotation(&admitted.record, purge_at, &cause).await
     }
 
     /// Returns whether this scope holds `HALLPASS_ADMIN_PERMISSION`.

@@ -1,14 +1,14 @@
 //! The caller that requests a token: a user with a password, checked under the rate limit, or the
 //! holder of a live token.
 
-use hallpass_http::{Problem, gateway};
+use hallpass_http::Problem;
 use hallpass_store::{
     Failure, Rejected,
     marks::{ChangeMarks, Marked},
 };
 use hallpass_token::{
-    Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User, credential::Login,
-    lifecycle,
+    Actor, Admitted, Credential, Family, Reason, Rejection, Scope, Timestamp, User,
+    credential::Login, lifecycle,
 };
 use lambda_http::Request;
 
@@ -31,7 +31,12 @@ pub enum Caller {
     /// A user who is signed in with a browser.
     BrowserSession(Box<Marked<BrowserSession>>),
     /// The operator of the stack, on behalf of this user.
-    Operator(Box<Marked<User>>),
+    Operator {
+        /// The user.
+        user: Box<Marked<User>>,
+        /// The name of the operator.
+        name: String,
+    },
     /// The holder of this live token.
     Token(Box<Marked<Admitted>>),
 }
@@ -47,7 +52,7 @@ impl Caller {
             Credential::Token(text) => {
                 Self::Token(Box::new(authentication::admit_text_to_issue(context, &text).await?))
             }
-            Credential::Login(login) => Self::of_login(context, request, login).await?,
+            Credential::Login(login) => Self::of_login(context, login).await?,
         };
         caller.permitted(service)
     }
@@ -57,22 +62,16 @@ impl Caller {
         let service = context.service;
         match authentication::credential(request.headers(), &service.settings.issuer)? {
             Credential::Token(_) => Err(Problem::invalid_credentials(&service.settings.issuer)),
-            Credential::Login(login) => {
-                Self::of_login(context, request, login).await?.permitted(service)
-            }
+            Credential::Login(login) => Self::of_login(context, login).await?.permitted(service),
         }
     }
 
-    async fn of_login(
-        context: &Context<'_>,
-        request: &Request,
-        login: Login,
-    ) -> Result<Self, Problem> {
+    async fn of_login(context: &Context<'_>, login: Login) -> Result<Self, Problem> {
         let Context { service, now, .. } = *context;
         if !service.settings.generate_takes_passwords {
             return Err(Problem::invalid_credentials(&service.settings.issuer));
         }
-        let user = check_password(context, login, &gateway::source_ip(request)).await?;
+        let user = check_password(context, login).await?;
         Ok(Self::LogIn { user: Box::new(user), at: now })
     }
 
@@ -105,7 +104,7 @@ impl Caller {
     /// Returns the caller's user.
     pub fn user(&self) -> &User {
         match self {
-            Self::LogIn { user, .. } | Self::Operator(user) => &user.value,
+            Self::LogIn { user, .. } | Self::Operator { user, .. } => &user.value,
             Self::BrowserSession(session) => &session.value.user,
             Self::Token(admitted) => &admitted.value.user,
         }
@@ -114,7 +113,7 @@ impl Caller {
     /// Returns the caller's current scope. No token that the caller creates exceeds it.
     pub fn scope(&self) -> &Scope {
         match self {
-            Self::LogIn { .. } | Self::Operator(_) => &self.user().permissions,
+            Self::LogIn { .. } | Self::Operator { .. } => &self.user().permissions,
             Self::BrowserSession(session) => session.value.scope(),
             Self::Token(admitted) => &admitted.value.scope,
         }
@@ -124,7 +123,7 @@ impl Caller {
     /// even if it would have all permissions of the user: the scope of a portal session.
     pub fn limit(&self) -> Option<&Scope> {
         match self {
-            Self::LogIn { .. } | Self::Operator(_) | Self::Token(_) => None,
+            Self::LogIn { .. } | Self::Operator { .. } | Self::Token(_) => None,
             Self::BrowserSession(session) => session.value.limit(),
         }
     }
@@ -133,7 +132,7 @@ impl Caller {
     /// portal session manages the user's own tokens alone.
     pub fn maintains(&self, service: &Service, account: &User) -> bool {
         let is_whole = match self {
-            Self::LogIn { .. } | Self::Operator(_) => false,
+            Self::LogIn { .. } | Self::Operator { .. } => false,
             Self::BrowserSession(session) => session.value.limit().is_none(),
             Self::Token(admitted) => service.manages_all(&admitted.value),
         };
@@ -143,7 +142,7 @@ impl Caller {
     /// Returns the change marks of the caller's user, as read together with the user.
     pub fn marks(&self) -> &ChangeMarks {
         match self {
-            Self::LogIn { user, .. } | Self::Operator(user) => &user.marks,
+            Self::LogIn { user, .. } | Self::Operator { user, .. } => &user.marks,
             Self::BrowserSession(session) => &session.marks,
             Self::Token(admitted) => &admitted.marks,
         }
@@ -152,7 +151,7 @@ impl Caller {
     /// Returns the caller's token, if it authenticated by one.
     pub fn token(&self) -> Option<&Admitted> {
         match self {
-            Self::LogIn { .. } | Self::BrowserSession(_) | Self::Operator(_) => None,
+            Self::LogIn { .. } | Self::BrowserSession(_) | Self::Operator { .. } => None,
             Self::Token(admitted) => Some(&admitted.value),
         }
     }
@@ -161,7 +160,7 @@ impl Caller {
     /// session.
     pub fn authority(&self) -> Option<&Admitted> {
         match self {
-            Self::LogIn { .. } | Self::Operator(_) => None,
+            Self::LogIn { .. } | Self::Operator { .. } => None,
             Self::BrowserSession(session) => {
                 session.value.portal.as_ref().map(|portal| &portal.begun_by)
             }
@@ -172,9 +171,19 @@ impl Caller {
     /// Returns the family of the caller's token or session. A log-in has none.
     pub fn family(&self) -> Option<Family> {
         match self {
-            Self::LogIn { .. } | Self::Operator(_) => None,
+            Self::LogIn { .. } | Self::Operator { .. } => None,
             Self::BrowserSession(session) => Some(session.value.family()),
             Self::Token(admitted) => Some(admitted.value.record.family.clone()),
+        }
+    }
+
+    /// Returns the actor of what the caller changes.
+    pub fn actor(&self) -> Actor<'_> {
+        match self {
+            Self::LogIn { user, .. } => Actor::User(user.value.id),
+            Self::BrowserSession(session) => Actor::Session(session.value.user.id),
+            Self::Operator { name, .. } => Actor::Operator(name),
+            Self::Token(admitted) => Actor::Token(admitted.value.record.id),
         }
     }
 
@@ -182,7 +191,7 @@ impl Caller {
     pub fn issued_by(&self) -> String {
         match self {
             Self::LogIn { .. } | Self::BrowserSession(_) => self.user().id.to_string(),
-            Self::Operator(_) => OPERATOR.to_owned(),
+            Self::Operator { .. } => OPERATOR.to_owned(),
             Self::Token(admitted) => admitted.value.record.id.to_string(),
         }
     }
@@ -192,7 +201,7 @@ impl Caller {
         match self {
             Self::LogIn { at, .. } => *at,
             Self::BrowserSession(session) => session.value.authenticated_at(),
-            Self::Operator(_) => now,
+            Self::Operator { .. } => now,
             Self::Token(admitted) => admitted.value.record.authenticated_at,
         }
     }

@@ -39,12 +39,13 @@ pub async fn regenerate(
         old: counted.as_ref(),
     };
     basis.confirm(context, &record).await?;
+    let cause = context.cause(caller.actor());
     // A token that replaces a counted one does not change the count.
     if counted.is_none() {
         let limited = limit::check(context, caller.user(), &record).await;
-        or_withdraw(service, &record, limited).await?;
+        or_withdraw(service, &record, limited, &cause).await?;
     }
-    Event::Issued(&record.id).log();
+    Event::Issued(&record.id).log(&cause);
     Ok((text, record, counted.is_some()))
 }
 
@@ -67,7 +68,7 @@ async fn old(context: &Context<'_>, caller: &Caller) -> Result<Option<Record>, P
 }
 
 async fn sign(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record), Problem> {
-    let Context { service, now, randomness } = *context;
+    let Context { service, now, randomness, .. } = *context;
     let user = caller.user();
     let authenticated_at = caller.authenticated_at(now);
     let latest = expiry::latest(context, authenticated_at)?;
@@ -130,7 +131,8 @@ async fn replace(
     let Context { service, now, .. } = *context;
     let (old, parent) = (old.map(Old::of), caller.token().map(|parent| &parent.record));
     let purge_old_at = lifecycle::purge_replaced_at(now, service.settings.record_retention);
-    match service.store.replace_developer(record, old, parent, purge_old_at).await? {
+    let cause = context.cause(caller.actor());
+    match service.store.replace_developer(record, old, parent, purge_old_at, &cause).await? {
         Replaced::Now => Ok(()),
         Replaced::Lost | Replaced::ParentEnded => {
             caller.must_be_live(context).await?;

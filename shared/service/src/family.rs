@@ -96,13 +96,13 @@ impl Search {
         let live: Vec<Record> = page
             .records
             .into_iter()
-            .filter(|record| could_be_live(record, with.now) && self.issuer.issued(record))
+            .filter(|record| could_be_live(record, with.cause.at) && self.issuer.issued(record))
             .collect();
         // What the family issued can be on a page that was read before the family was known.
         self.found |= found_family || !live.is_empty();
-        let ids = with.store.revoke_records(&live, with.mark()).await?;
+        let ids = with.store.revoke_records(&live, with.mark(), &with.cause).await?;
         for id in &ids {
-            Event::Revoked(id).log();
+            Event::Revoked(id).log(&with.cause);
         }
         self.place = page.next;
         let ends_pass = self.place.is_none();

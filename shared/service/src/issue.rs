@@ -109,15 +109,16 @@ pub async fn issue(
     if let Some(excess) = size::excess(&record) {
         return Err(Problem::invalid_member("description", &too_long(excess)));
     }
+    let cause = context.cause(caller.actor());
     match offer {
-        None => service.store.insert(&record).await?,
-        Some(offer) if service.store.accept_offer(offer, &record).await? => {}
+        None => service.store.insert(&record, &cause).await?,
+        Some(offer) if service.store.accept_offer(offer, &record, &cause).await? => {}
         Some(_) => return Err(Problem::offer_ended()),
     }
     basis.confirm(context, &record).await?;
     let limited = limit::check(context, owner, &record).await;
-    or_withdraw(service, &record, limited).await?;
-    Event::Issued(&record.id).log();
+    or_withdraw(service, &record, limited, &cause).await?;
+    Event::Issued(&record.id).log(&cause);
     Ok((signed.text, record))
 }
 
@@ -143,7 +144,7 @@ pub async fn sign(
     shape: Shape,
     expires_at: Timestamp,
 ) -> Result<IssuedText, Problem> {
-    let Context { service, now, randomness } = *context;
+    let Context { service, now, randomness, .. } = *context;
     let keyring = service.keyring(now).await?;
     let (issuer, secret) = (&service.settings.issuer, randomness.secret()?);
     let (user_id, name) = (owner.id, owner.display_name());

@@ -16,6 +16,8 @@ use crate::{
 /// The token to issue.
 #[derive(Debug)]
 pub struct Order {
+    /// The name of the operator.
+    pub operator: String,
     /// The user of the token.
     pub owner: User,
     /// Whether to issue a JWT instead of a signed token.
@@ -48,7 +50,7 @@ pub struct Rotation {
 /// if DynamoDB or the keyring is unavailable.
 pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record), Problem> {
     let Context { service, now, .. } = *context;
-    let Order { owner, jwt, name, description, scope, expires_at } = order;
+    let Order { operator, owner, jwt, name, description, scope, expires_at } = order;
     let marked = service.store.marked_user(&owner.id).await?;
     let marked = marked.ok_or_else(|| Problem::conflict("There is no such user"))?;
     let owner = &marked.value;
@@ -71,7 +73,8 @@ pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record)
         None => service.settings.usual_expiry(now),
     };
     let new_token = NewToken { name, description, scope, ..NewToken::new(shape, expires_at) };
-    issue::issue(context, &Caller::Operator(Box::new(marked)), new_token).await
+    let caller = Caller::Operator { user: Box::new(marked), name: operator };
+    issue::issue(context, &caller, new_token).await
 }
 
 /// Issues a token that replaces this one, with the same settings.
@@ -79,13 +82,17 @@ pub async fn issue(context: &Context<'_>, order: Order) -> Result<(Text, Record)
 /// # Errors
 /// Returns 404 if the old token does not exist, 401 if it is no longer live, 409 if it is unused or
 /// already being replaced, and 503 if DynamoDB or the keyring is unavailable.
-pub async fn rotate(context: &Context<'_>, id: &TokenId) -> Result<Rotation, Problem> {
+pub async fn rotate(
+    context: &Context<'_>,
+    operator: String,
+    id: &TokenId,
+) -> Result<Rotation, Problem> {
     let service = context.service;
     let old = service.store.record(id).await?.ok_or_else(Problem::not_found)?;
     let rejected = Rejected::new(Reason::UserRemoved, Some(*id));
     let owner = service.store.marked_user(&id.user_id).await?;
     let owner = owner.ok_or_else(|| Problem::rejected(&service.settings.issuer, &rejected))?;
-    let caller = Caller::Operator(Box::new(owner));
+    let caller = Caller::Operator { user: Box::new(owner), name: operator };
     let (text, record, old_ends_at) = Box::pin(rotation::rotate(context, &caller, &old)).await?;
     Ok(Rotation { text, record, old_ends_at })
 }

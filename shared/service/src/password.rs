@@ -32,12 +32,9 @@ struct Attempt<'a> {
 }
 
 /// Returns the user with this name and password.
-pub async fn check_password(
-    context: &Context<'_>,
-    login: Login,
-    source_ip: &str,
-) -> Result<Marked<User>, Problem> {
-    let Context { service, now, randomness } = *context;
+pub async fn check_password(context: &Context<'_>, login: Login) -> Result<Marked<User>, Problem> {
+    let Context { service, now, randomness, origin } = *context;
+    let source_ip = origin.source_ip.unwrap_or_default();
     let name = NameKey::new(login.username());
     let counters = attempts::counters(&name, source_ip, now);
     let attempt = Attempt { service, counters, id: randomness.attempt()?, now };
@@ -48,7 +45,7 @@ pub async fn check_password(
         Named::User(user) => Some(*user),
         Named::Absent => None,
         Named::Unreadable(failure) => {
-            Event::Failed(&failure).log();
+            Event::Failed(&failure).log_from(origin);
             None
         }
     };

@@ -12,7 +12,8 @@ use hallpass_http::Problem;
 use hallpass_runtime::Event;
 use hallpass_store::{marks::Marked, portal::Origin, sessions::Session};
 use hallpass_token::{
-    Admitted, Family, Permission, Scope, Status, Text, User, UserId, lifecycle, secret::Digest,
+    Actor, Admitted, Family, Permission, Scope, Status, Text, User, UserId, lifecycle,
+    secret::Digest,
 };
 
 use crate::{Context, Service, issue::too_many_issuers};
@@ -86,7 +87,7 @@ pub async fn offer(
     user_id: &UserId,
     return_to: Option<String>,
 ) -> Result<Text, Problem> {
-    let Context { service, now, randomness } = *context;
+    let Context { service, now, randomness, .. } = *context;
     if !can_offer(service, caller, user_id) {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
@@ -119,7 +120,8 @@ pub async fn offer(
         ..Session::of(&user, service.settings.session_binding(), now, now.after(OFFER_LIFETIME))
     };
     service.store.offer_session(&digest, &offer).await?;
-    Event::SessionOffered { by: &caller.record.id, user: &user.id }.log();
+    let cause = context.cause(Actor::Token(caller.record.id));
+    Event::SessionOffered { by: &caller.record.id, user: &user.id }.log(&cause);
     Ok(secret)
 }
 

@@ -22,7 +22,7 @@ use hallpass_store::{
     sweep::Place,
 };
 use hallpass_token::{
-    Admitted, Binding, Format, Reason, Record, Rejection, Scope, Status, Timestamp, User,
+    Admitted, Binding, Cause, Format, Reason, Record, Rejection, Scope, Status, Timestamp, User,
     lifecycle,
     user::attribute::{OIDC_IDENTITY, PASSWORD_HASH, STATUS, USERNAME},
 };
@@ -81,7 +81,7 @@ impl<'a> Basis<'a> {
     pub async fn confirm(&self, context: &Context<'_>, new: &Record) -> Result<(), Problem> {
         let service = context.service;
         let confirmed = Box::pin(self.still_holds(context, new)).await;
-        or_withdraw(service, new, confirmed).await
+        or_withdraw(service, new, confirmed, &context.cause(self.caller.actor())).await
     }
 
     async fn still_holds(&self, context: &Context<'_>, new: &Record) -> Result<(), Problem> {
@@ -139,7 +139,7 @@ impl<'a> Basis<'a> {
             Caller::LogIn { user: before, .. } => {
                 Ok(Current::of(logged_in_now(service, &before.value).await?))
             }
-            Caller::Operator(before) => {
+            Caller::Operator { user: before, .. } => {
                 Ok(Current::of(other_now(service, before, self.old.is_some()).await?))
             }
         }
@@ -206,9 +206,10 @@ pub async fn or_withdraw(
     service: &Service,
     new: &Record,
     response: Result<(), Problem>,
+    cause: &Cause<'_>,
 ) -> Result<(), Problem> {
     if response.is_err() {
-        service.store.withdraw(new).await?;
+        service.store.withdraw(new, cause).await?;
     }
     response
 }

@@ -13,7 +13,9 @@ use hallpass_store::{
     tokens::Marked,
     users::Written,
 };
-use hallpass_token::{Format, Reason, Record, Revocation, Timestamp, TokenId, UserId, lifecycle};
+use hallpass_token::{
+    Actor, Cause, Format, Note, Reason, Record, Revocation, TokenId, UserId, lifecycle,
+};
 
 use crate::Context;
 
@@ -22,17 +24,25 @@ use crate::Context;
 pub struct Revoker<'a> {
     /// Access to the DynamoDB tables.
     pub store: &'a Store,
-    /// The current time.
-    pub now: Timestamp,
     /// The record retention.
     pub retention: Duration,
+    /// Who revokes, when, from where and why.
+    pub cause: Cause<'a>,
 }
 
 impl<'a> Revoker<'a> {
-    /// Creates a revoker for a request.
-    pub const fn of(context: &Context<'a>) -> Self {
-        let Context { service, now, .. } = *context;
-        Self { store: &service.store, now, retention: service.settings.record_retention }
+    /// Creates a revoker for what this actor does with a request.
+    pub const fn of(context: &Context<'a>, actor: Actor<'a>) -> Self {
+        let service = context.service;
+        let retention = service.settings.record_retention;
+        Self { store: &service.store, retention, cause: context.cause(actor) }
+    }
+
+    /// Returns a revoker that gives this reason. Tokens whose reason is [`Note::LEAKED`] are
+    /// rejected as leaked from then on.
+    #[must_use]
+    pub const fn because(self, reason: Option<&'a Note>) -> Self {
+        Self { cause: Cause { reason, ..self.cause }, ..self }
     }
 
     /// Revokes the token with this ID and format.
@@ -40,9 +50,8 @@ impl<'a> Revoker<'a> {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn revoke(&self, id: &TokenId, format: Format) -> Result<Marked, Failure> {
-        let (revocation, purge_at) = self.mark();
-        let marked = self.store.revoke_one(id, format, revocation, purge_at).await?;
-        Ok(logged(id, marked))
+        let marked = self.store.revoke_one(id, format, self.mark(), &self.cause).await?;
+        Ok(self.logged(id, marked))
     }
 
     /// Revokes the token of this record.
@@ -58,8 +67,7 @@ impl<'a> Revoker<'a> {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
     pub async fn revoke_by_id(&self, id: &TokenId) -> Result<Marked, Failure> {
-        let (revocation, purge_at) = self.mark();
-        Ok(logged(id, self.store.revoke(id, revocation, purge_at).await?))
+        Ok(self.logged(id, self.store.revoke(id, self.mark(), &self.cause).await?))
     }
 
     /// Revokes the live tokens of a user that match, and repeats this until none is left. Returns
@@ -72,9 +80,9 @@ impl<'a> Revoker<'a> {
         user_id: &UserId,
         matches: impl Fn(&Record) -> bool,
     ) -> Result<Option<u64>, Failure> {
-        let revoked = self.store.revoke_of_user(user_id, matches, self.mark()).await?;
+        let revoked = self.store.revoke_of_user(user_id, matches, self.mark(), &self.cause).await?;
         for id in revoked.iter().flatten() {
-            Event::Revoked(id).log();
+            Event::Revoked(id).log(&self.cause);
         }
         Ok(revoked.map(|ids| u64::try_from(ids.len()).unwrap_or(u64::MAX)))
     }
@@ -85,9 +93,10 @@ impl<'a> Revoker<'a> {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn revoke_all(&self, user_id: &UserId, fresh: u32) -> Result<Written, Failure> {
-        let written = self.store.raise_generation(user_id, self.invalidate(fresh)).await?;
+        let written =
+            self.store.raise_generation(user_id, self.invalidate(fresh), &self.cause).await?;
         if written == Written::Now {
-            Event::RevokedAll(user_id).log();
+            Event::RevokedAll(user_id).log(&self.cause);
         }
         Ok(written)
     }
@@ -97,9 +106,9 @@ impl<'a> Revoker<'a> {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
     pub async fn end_session(&self, family: &TokenId) -> Result<bool, Failure> {
-        let is_ended = self.store.end_session_of(family, self.now).await?;
+        let is_ended = self.store.end_session_of(family, self.cause.at).await?;
         if is_ended {
-            Event::SessionRevoked(family).log();
+            Event::SessionRevoked(family).log(&self.cause);
         }
         Ok(is_ended)
     }
@@ -110,13 +119,13 @@ impl<'a> Revoker<'a> {
     /// Returns 404 if the record no longer exists, 409 if the token is revoked, and 503 if DynamoDB
     /// cannot be written.
     pub async fn set_disabled(&self, record: Record, is_disabled: bool) -> Result<Record, Problem> {
-        let disabled_at = is_disabled.then_some(self.now);
-        match self.store.set_disabled(&record, disabled_at).await? {
+        let disabled_at = is_disabled.then_some(self.cause.at);
+        match self.store.set_disabled(&record, disabled_at, &self.cause).await? {
             Marked::Unknown => Err(Problem::not_found()),
             Marked::Before => Err(Problem::conflict("The token was revoked")),
             Marked::Now => {
                 if is_disabled { Event::Disabled(&record.id) } else { Event::Enabled(&record.id) }
-                    .log();
+                    .log(&self.cause);
                 Ok(Record { disabled_at, ..record })
             }
         }
@@ -124,19 +133,21 @@ impl<'a> Revoker<'a> {
 
     /// Returns how a revoked record is marked.
     pub fn mark(&self) -> Mark {
-        let purge_at = lifecycle::purge_at(None, Some(self.now), self.retention);
-        (Revocation { at: self.now, because: Reason::Revoked }, purge_at)
+        let at = self.cause.at;
+        let is_leaked = self.cause.reason.is_some_and(|note| note.as_str() == Note::LEAKED);
+        let because = if is_leaked { Reason::Leaked } else { Reason::Revoked };
+        (Revocation { at, because }, lifecycle::purge_at(None, Some(at), self.retention))
     }
 
     /// Returns how a change of a user invalidates the user's tokens.
     pub(crate) const fn invalidate(&self, fresh: u32) -> Invalidate {
-        Invalidate { fresh, now: self.now, retention: self.retention }
+        Invalidate { fresh, retention: self.retention }
     }
-}
 
-fn logged(id: &TokenId, marked: Marked) -> Marked {
-    if marked == Marked::Now {
-        Event::Revoked(id).log();
+    fn logged(&self, id: &TokenId, marked: Marked) -> Marked {
+        if marked == Marked::Now {
+            Event::Revoked(id).log(&self.cause);
+        }
+        marked
     }
-    marked
 }

@@ -62,7 +62,7 @@ pub async fn rotate(
     let as_maintainer = other.is_some() && !is_administrator;
     let basis = Basis { caller, other: other.as_ref(), permissions, as_maintainer, old: Some(old) };
     basis.confirm(context, &new).await?;
-    Event::Rotated(&new.id).log();
+    Event::Rotated(&new.id).log(&context.cause(caller.actor()));
     Ok((signed.text, new, window))
 }
 
@@ -91,7 +91,8 @@ async fn replace(
 ) -> Result<(), Problem> {
     let service = context.service;
     let parent = caller.token().map(|caller| &caller.record).filter(|record| record.id != old.id);
-    match service.store.rotate(new, old, window, parent).await? {
+    let cause = context.cause(caller.actor());
+    match service.store.rotate(new, old, window, parent, &cause).await? {
         Rotated::Now => Ok(()),
         Rotated::Lost | Rotated::ParentEnded => {
             caller.must_be_live(context).await?;

@@ -185,15 +185,8 @@ pub fn connection_over(
     http: SharedHttpClient,
     lookup: Lookup<'_>,
 ) -> Result<Connection, ConfigError> {
-    let endpoint = |name| match settings::text(lookup, name) {
-        Some(url) if !is_endpoint(&url) => Err(ConfigError::new(
-            name,
-            "must be a URL with its scheme, such as http://localhost:8000",
-        )),
-        url => Ok(url),
-    };
-    let dynamodb_endpoint = endpoint("HALLPASS_DYNAMODB_ENDPOINT")?;
-    let secrets_endpoint = endpoint("HALLPASS_SECRETS_ENDPOINT")?;
+    let dynamodb_endpoint = settings::endpoint(lookup, "HALLPASS_DYNAMODB_ENDPOINT")?;
+    let secrets_endpoint = settings::endpoint(lookup, "HALLPASS_SECRETS_ENDPOINT")?;
     let has_endpoint = dynamodb_endpoint.is_some() || secrets_endpoint.is_some();
     // https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html
     let variant = |name| match settings::text(lookup, name).as_deref() {
@@ -216,16 +209,6 @@ pub fn connection_over(
         session_token: settings::text(lookup, "AWS_SESSION_TOKEN").map(Text::new),
         http,
     })
-}
-
-/// Returns whether this is a valid URL with a scheme and a host.
-fn is_endpoint(url: &str) -> bool {
-    let uri = url.parse::<http::Uri>().ok();
-    let has_scheme = uri
-        .as_ref()
-        .and_then(http::Uri::scheme_str)
-        .is_some_and(|scheme| matches!(scheme, "http" | "https"));
-    has_scheme && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
 }
 
 /// Returns the started function. On an error, logs it and returns `None`. Used by `main`.

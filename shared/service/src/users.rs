@@ -12,11 +12,11 @@ use hallpass_store::{
     users::Written,
 };
 use hallpass_token::{
-    Format, Status, User, UserId,
+    Actor, Cause, Format, Status, User, UserId,
     user::attribute::{FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, USERNAME},
 };
 
-use crate::{Service, revocation::Revoker};
+use crate::{Context, revocation::Revoker};
 
 /// The maximum length of a full name, in characters.
 pub const MAX_FULL_NAME_LENGTH: usize = 256;
@@ -47,9 +47,9 @@ pub async fn change(
         Change::Kind(_) => (invalidates(settings, KIND), None),
     };
     let how = is_invalidating.then(|| revoker.invalidate(fresh));
-    let written = revoker.store.change_user(id, change, how).await?;
+    let written = revoker.store.change_user(id, change, how, &revoker.cause).await?;
     if let (Written::Now, Some(event)) = (written, event) {
-        event.log();
+        event.log(&revoker.cause);
     }
     Ok(written)
 }
@@ -67,9 +67,9 @@ pub async fn rename(
     fresh: u32,
 ) -> Result<Renamed, Failure> {
     let how = invalidates(settings, USERNAME).then(|| revoker.invalidate(fresh));
-    let renamed = revoker.store.rename_user(id, name, how).await?;
+    let renamed = revoker.store.rename_user(id, name, how, &revoker.cause).await?;
     if renamed == Renamed::Now {
-        Event::UserRenamed(id).log();
+        Event::UserRenamed(id).log(&revoker.cause);
     }
     Ok(renamed)
 }
@@ -83,10 +83,11 @@ pub async fn add(
     user: &NewUser,
     status: Status,
     link: Option<NewLink<'_>>,
+    cause: &Cause<'_>,
 ) -> Result<Added, Failure> {
-    let added = store.import_user(user, status, link).await?;
+    let added = store.import_user(user, status, link, cause).await?;
     if added == Added::Now {
-        Event::UserAdded(&user.id).log();
+        Event::UserAdded(&user.id).log(cause);
     }
     Ok(added)
 }
@@ -95,10 +96,15 @@ pub async fn add(
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written.
-pub async fn link(store: &Store, id: &UserId, identity: &Identity) -> Result<Linked, Failure> {
-    let linked = store.link(id, identity).await?;
+pub async fn link(
+    store: &Store,
+    id: &UserId,
+    identity: &Identity,
+    cause: &Cause<'_>,
+) -> Result<Linked, Failure> {
+    let linked = store.link(id, identity, cause).await?;
     if linked == Linked::Now {
-        Event::UserLinked(id).log();
+        Event::UserLinked(id).log(cause);
     }
     Ok(linked)
 }
@@ -111,10 +117,11 @@ pub async fn link(store: &Store, id: &UserId, identity: &Identity) -> Result<Lin
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written.
 pub async fn link_by_name(
-    service: &Service,
+    context: &Context<'_>,
     name: &str,
     identity: &Identity,
 ) -> Result<Option<UserId>, Failure> {
+    let service = context.service;
     let key = NameKey::new(name);
     if !key.is_usable() {
         return Ok(None);
@@ -126,9 +133,10 @@ pub async fn link_by_name(
             && !service.is_administrator(&user.permissions)
             && user.username.eq_ignore_ascii_case(name)
     };
-    let is_linked = service.store.link_unclaimed(&id, identity, may).await?;
+    let cause = context.cause(Actor::User(id));
+    let is_linked = service.store.link_unclaimed(&id, identity, may, &cause).await?;
     if is_linked {
-        Event::UserLinked(&id).log();
+        Event::UserLinked(&id).log(&cause);
     }
     Ok(is_linked.then_some(id))
 }
@@ -148,9 +156,9 @@ pub async fn record_sign_in(
 ) -> Result<Recorded, Failure> {
     let invalidate = invalidates(settings, PERMISSIONS).then(|| revoker.invalidate(fresh));
     let sign_in = SignIn { invalidate, ..sign_in };
-    let recorded = revoker.store.record_sign_in(id, &sign_in).await?;
+    let recorded = revoker.store.record_sign_in(id, &sign_in, &revoker.cause).await?;
     if recorded == Recorded::Reconciled {
-        Event::PermissionsReconciled(id).log();
+        Event::PermissionsReconciled(id).log(&revoker.cause);
     }
     Ok(recorded)
 }
@@ -161,9 +169,9 @@ pub async fn record_sign_in(
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written.
 pub async fn unlink(revoker: &Revoker<'_>, id: &UserId, fresh: u32) -> Result<Unlinked, Failure> {
-    let unlinked = revoker.store.unlink(id, revoker.invalidate(fresh)).await?;
+    let unlinked = revoker.store.unlink(id, revoker.invalidate(fresh), &revoker.cause).await?;
     if unlinked == Unlinked::Now {
-        Event::UserUnlinked(id).log();
+        Event::UserUnlinked(id).log(&revoker.cause);
     }
     Ok(unlinked)
 }
@@ -176,10 +184,11 @@ pub async fn add_maintainer(
     store: &Store,
     account: &UserId,
     user: &UserId,
+    cause: &Cause<'_>,
 ) -> Result<Maintenance, Failure> {
-    let added = store.add_maintainer(account, user).await?;
+    let added = store.add_maintainer(account, user, cause).await?;
     if added == Maintenance::Now {
-        Event::MaintainerAdded(account).log();
+        Event::MaintainerAdded(account).log(cause);
     }
     Ok(added)
 }
@@ -192,10 +201,11 @@ pub async fn remove_maintainer(
     store: &Store,
     account: &UserId,
     user: &UserId,
+    cause: &Cause<'_>,
 ) -> Result<Maintenance, Failure> {
-    let removed = store.remove_maintainer(account, user).await?;
+    let removed = store.remove_maintainer(account, user, cause).await?;
     if removed == Maintenance::Now {
-        Event::MaintainerRemoved(account).log();
+        Event::MaintainerRemoved(account).log(cause);
     }
     Ok(removed)
 }
@@ -204,10 +214,10 @@ pub async fn remove_maintainer(
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be written.
-pub async fn remove(store: &Store, user: &User) -> Result<Written, Failure> {
-    let removed = store.remove_user(&user.id).await?;
+pub async fn remove(store: &Store, user: &User, cause: &Cause<'_>) -> Result<Written, Failure> {
+    let removed = store.remove_user(&user.id, cause).await?;
     if removed == Written::Now {
-        Event::UserRemoved(&user.id).log();
+        Event::UserRemoved(&user.id).log(cause);
     }
     Ok(removed)
 }

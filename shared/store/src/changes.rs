@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use hallpass_token::{
-    Permission, Status, UserId, UserKind,
+    Cause, Permission, Status, UserId, UserKind,
     user::attribute::{
         FULL_NAME, KIND, PASSWORD_HASH, PERMISSIONS, STATUS, TOKEN_GENERATION, USER_ID,
     },
@@ -72,9 +72,11 @@ impl Store {
         id: &UserId,
         change: &Change,
         invalidate: Option<Invalidate>,
+        cause: &Cause<'_>,
     ) -> Result<Written, Failure> {
         let whole = |item: &Item| {
             let mut edit = change.edit(item);
+            edit.name_cause(cause);
             if let Some(how) = invalidate {
                 edit.raise_generation(item, how.fresh);
             }
@@ -85,7 +87,7 @@ impl Store {
         }
         // The tokens that the user had must be revoked before the user can log in again.
         if let (Change::Unblock, Some(how)) = (change, invalidate) {
-            self.revoke_one_by_one(id, how).await?;
+            self.revoke_one_by_one(id, how, cause).await?;
         }
         let alone = self.edit_user(id, |item| change.edit(item)).await?;
         let written = match (alone, change) {
@@ -103,7 +105,7 @@ impl Store {
             ) => return Err(full()),
         };
         if let Some(how) = invalidate.filter(|_| written == Written::Now) {
-            self.revoke_one_by_one(id, how).await?;
+            self.revoke_one_by_one(id, how, cause).await?;
         }
         match (alone, change) {
             (None, Change::Password(_)) if written == Written::Now => {
@@ -118,18 +120,27 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
-    pub async fn raise_generation(&self, id: &UserId, how: Invalidate) -> Result<Written, Failure> {
+    pub async fn raise_generation(
+        &self,
+        id: &UserId,
+        how: Invalidate,
+        cause: &Cause<'_>,
+    ) -> Result<Written, Failure> {
+        let mut named = Edit::default();
+        named.name_cause(cause);
         let call = self
             .client
             .update_item()
             .table_name(&self.tables.users)
             .set_key(Some(item::user_key(id)));
         let call = call
-            .update_expression("ADD #generation :one")
+            .update_expression(format!("{} ADD #generation :one", named.update()))
             .condition_expression(
                 "attribute_exists(#user) AND attribute_type(#generation, :number) AND #generation \
                  < :max",
             )
+            .set_expression_attribute_names(Some(named.names()))
+            .set_expression_attribute_values(Some(named.values()))
             .expression_attribute_names("#user", USER_ID)
             .expression_attribute_names("#generation", TOKEN_GENERATION)
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
@@ -142,14 +153,12 @@ impl Store {
             edit.raise_generation(item, how.fresh);
             edit
         };
-        let written = match unmet_by(&error) {
-            None if has_no_room(error.code()) => None,
-            None => return Err(Failure::of(DOING)(error)),
-            Some(_) => self.edit_user(id, edit).await?,
-        };
-        match written {
+        if unmet_by(&error).is_none() && !has_no_room(error.code()) {
+            return Err(Failure::of(DOING)(error));
+        }
+        match self.edit_user(id, edit).await? {
             Some(written) => Ok(written),
-            None => self.revoke_one_by_one(id, how).await.map(|()| Written::Now),
+            None => self.revoke_one_by_one(id, how, cause).await.map(|()| Written::Now),
         }
     }
 
@@ -171,20 +180,16 @@ impl Store {
     }
 
     pub(crate) async fn send_edit(&self, id: &UserId, edit: Edit) -> Result<Sent, Failure> {
-        let mut call = self
+        let call = self
             .client
             .update_item()
             .table_name(&self.tables.users)
             .set_key(Some(item::user_key(id)));
-        for (place, name) in &edit.names {
-            call = call.expression_attribute_names(place, name);
-        }
-        for (place, value) in &edit.values {
-            call = call.expression_attribute_values(place, value.clone());
-        }
         let call = call
             .update_expression(edit.update())
             .condition_expression(edit.condition())
+            .set_expression_attribute_names(Some(edit.names()))
+            .set_expression_attribute_values(Some(edit.values()).filter(|some| !some.is_empty()))
             .expression_attribute_names("#user", USER_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = call.send().await else { return Ok(Sent::Done(Written::Now)) };

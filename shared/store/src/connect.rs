@@ -87,6 +87,16 @@ impl Connection {
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
+    /// Returns the time limits of a client whose caller can wait.
+    pub fn patient_time_limits(&self) -> TimeoutConfig {
+        time_limits(PATIENCE)
+    }
+
+    /// Returns how a client of another service repeats its calls.
+    pub fn retries(&self) -> RetryConfig {
+        retries()
+    }
+
     /// Creates a client of Secrets Manager.
     pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
         let mut config = aws_sdk_secretsmanager::Config::builder()
@@ -106,7 +116,8 @@ impl Connection {
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
-    fn credentials(&self) -> Credentials {
+    /// Returns the credentials, for a client of another service.
+    pub fn credentials(&self) -> Credentials {
         Credentials::new(
             &self.access_key_id,
             self.secret_access_key.expose_secret(),

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{Put, TransactWriteItem, Update},
 };
-use hallpass_token::{Format, Record, Timestamp, TokenHash, UserId};
+use hallpass_token::{Cause, Format, Record, Timestamp, TokenHash, UserId};
 
 use crate::{
     Failure, Store,
@@ -64,6 +64,7 @@ impl Store {
         old: Option<Old>,
         parent: Option<&Record>,
         purge_old_at: Timestamp,
+        cause: &Cause<'_>,
     ) -> Result<Replaced, Failure> {
         const DOING: &str = "replacing the developer token";
         let bad = |error| Failure::new(DOING, error);
@@ -71,7 +72,8 @@ impl Store {
         // A developer token that regenerates itself is the item that is written. Any other parent
         // needs its own check.
         let regenerates_itself = parent.is_some_and(|parent| parent.format == Format::Developer);
-        let put = Put::builder().table_name(table).set_item(Some(item::from_record(record)));
+        let put =
+            Put::builder().table_name(table).set_item(Some(item::from_new_record(record, cause)));
         let put = match old {
             None => put.condition_expression("attribute_not_exists(#hash)"),
             Some(old) if regenerates_itself => put

@@ -1,30 +1,64 @@
-//! An update of a user's item.
+//! An update of an item: of a user, or of the record of a token.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_token::user::attribute::TOKEN_GENERATION;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use std::collections::HashMap;
 
-use crate::{item, item::Item};
+use hallpass_token::{
+    Cause, Timestamp,
+    user::attribute::{TOKEN_GENERATION, USER_ID},
+};
 
-/// An update of a user's item, and the values that the item has after it.
+use crate::{
+    Failure,
+    condition::{self, LIVES},
+    item,
+    item::Item,
+};
+
+/// An update of an item, and the values that the item has after it.
 #[derive(Debug, Default)]
 pub(crate) struct Edit {
     set: Vec<String>,
     remove: Vec<String>,
     conditions: Vec<String>,
-    pub(crate) names: Vec<(String, String)>,
-    pub(crate) values: Vec<(String, AttributeValue)>,
+    names: Vec<(String, String)>,
+    values: Vec<(String, AttributeValue)>,
     after: Vec<(&'static str, Option<AttributeValue>)>,
+    raises_version: bool,
 }
 
 /// The maximum generation that is raised. Beyond it, the increment could be lost to rounding.
 pub(crate) const MAX_GENERATION: i64 = 1 << 53;
 
 impl Edit {
+    /// A lifecycle change of a record: raises its version, and names the cause.
+    pub(crate) fn of_record(cause: &Cause<'_>) -> Self {
+        let mut edit = Self { raises_version: true, ..Self::default() };
+        edit.names.push(("#version".to_owned(), item::VERSION.to_owned()));
+        edit.values.push((":one".to_owned(), AttributeValue::N("1".to_owned())));
+        edit.name_cause(cause);
+        edit
+    }
+
+    /// Names the cause of the change in the item.
+    pub(crate) fn name_cause(&mut self, cause: &Cause<'_>) {
+        for (name, value) in item::of_cause(cause) {
+            self.set_or_remove(name, value);
+        }
+    }
+
     pub(crate) fn set(&mut self, name: &'static str, value: AttributeValue) {
         self.set.push(format!("#{name} = :{name}"));
         self.names.push((format!("#{name}"), name.to_owned()));
         self.values.push((format!(":{name}"), value.clone()));
         self.after.push((name, Some(value)));
+    }
+
+    pub(crate) fn set_or_remove(&mut self, name: &'static str, value: Option<AttributeValue>) {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self.remove(name),
+        }
     }
 
     pub(crate) fn remove(&mut self, name: &'static str) {
@@ -52,13 +86,18 @@ impl Edit {
         if let Some(old) = item.get(name) {
             return self.expect_named(name, old);
         }
-        self.names.push((format!("#{name}"), name.to_owned()));
-        self.expect_absent(name);
+        self.expect_absent_named(name);
     }
 
     /// Requires that the attribute is still absent.
     pub(crate) fn expect_absent(&mut self, name: &'static str) {
         self.conditions.push(format!("attribute_not_exists(#{name})"));
+    }
+
+    /// Requires that the attribute is absent, whether the edit changes it or not.
+    pub(crate) fn expect_absent_named(&mut self, name: &'static str) {
+        self.names.push((format!("#{name}"), name.to_owned()));
+        self.expect_absent(name);
     }
 
     /// Requires that the attribute still has another type than this one of DynamoDB.
@@ -105,6 +144,9 @@ impl Edit {
             update.push_str(" REMOVE ");
             update.push_str(&self.remove.join(", "));
         }
+        if self.raises_version {
+            update.push_str(" ADD #version :one");
+        }
         update
     }
 
@@ -115,6 +157,42 @@ impl Edit {
             .chain(conditions)
             .collect::<Vec<_>>()
             .join(" AND ")
+    }
+
+    /// Requires that the record is live at this time.
+    pub(crate) fn expect_live(&mut self, now: Timestamp) {
+        self.conditions.push(LIVES.to_owned());
+        self.names.extend(condition::names());
+        self.values.extend(condition::values(now));
+    }
+
+    /// The update of the item with this key, for a transaction.
+    pub(crate) fn transacted(
+        &self,
+        table: &str,
+        key: Item,
+        doing: &'static str,
+    ) -> Result<TransactWriteItem, Failure> {
+        let update = Update::builder()
+            .table_name(table)
+            .set_key(Some(key))
+            .update_expression(self.update())
+            .condition_expression(self.condition())
+            .set_expression_attribute_names(Some(self.names()))
+            .set_expression_attribute_values(Some(self.values()).filter(|some| !some.is_empty()))
+            .expression_attribute_names("#user", USER_ID);
+        let update = update.build().map_err(|error| Failure::new(doing, error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// The names of the placeholders in the expressions, without `#user`.
+    pub(crate) fn names(&self) -> HashMap<String, String> {
+        self.names.iter().cloned().collect()
+    }
+
+    /// The values of the placeholders in the expressions.
+    pub(crate) fn values(&self) -> HashMap<String, AttributeValue> {
+        self.values.iter().cloned().collect()
     }
 
     /// Whether the item already has all the values of this edit.

@@ -47,7 +47,7 @@ impl Failure {
 
     /// Converts the error of an AWS call, for `map_err`. Keeps the kind, code and message of the
     /// error, and drops the raw response, whose `Debug` form would print bodies.
-    pub(crate) fn of<E, R>(doing: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
+    pub fn of<E, R>(doing: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
         R: fmt::Debug,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use hallpass_token::{
-    Binding, Family, Fingerprint, Record, Revocation, Scope, Snapshot, Timestamp, TokenHash,
+    Binding, Cause, Family, Fingerprint, Record, Revocation, Scope, Snapshot, Timestamp, TokenHash,
     TokenId, User, UserId, Value,
 };
 
@@ -25,6 +25,8 @@ pub(crate) const REVOKED_BECAUSE: &str = "revoked_because";
 pub(crate) const PURGE_AT: &str = "purge_at";
 pub(crate) const LIVE_UNTIL: &str = "live_until";
 pub(crate) const LAST_USED_AT: &str = "last_used_at";
+pub(crate) const LAST_USED_FROM: &str = "last_used_from";
+pub(crate) const LAST_USED_AGENT: &str = "last_used_agent";
 pub(crate) const REPLACES: &str = "replaces";
 pub(crate) const KEY_ID: &str = "key_id";
 pub(crate) const PAYLOAD_DIGEST: &str = "payload_digest";
@@ -45,6 +47,13 @@ const AUTHENTICATED_AT: &str = "authenticated_at";
 const EXPIRY_CAP: &str = "expiry_cap";
 pub(crate) const REPLACED_BY: &str = "replaced_by";
 pub(crate) const REPLACED_AT: &str = "replaced_at";
+/// The number of lifecycle changes of a record, from 1. Recording a use does not raise it.
+pub(crate) const VERSION: &str = "version";
+pub(crate) const CHANGED_AT: &str = "changed_at";
+pub(crate) const CHANGED_BY: &str = "changed_by";
+pub(crate) const CHANGED_FROM: &str = "changed_from";
+pub(crate) const CHANGED_BECAUSE: &str = "changed_because";
+pub(crate) const REQUEST_ID: &str = "request_id";
 
 /// The sort key of a user's developer token. It differs from every hash, which has 22 characters.
 pub(crate) const DEVELOPER: &str = "developer";
@@ -117,7 +126,28 @@ pub(crate) fn number(at: Timestamp) -> AttributeValue {
     AttributeValue::N(at.unix().to_string())
 }
 
-/// Converts a record to its item.
+/// The attributes of the cause of a change, with their values. One that is absent must be removed
+/// from the item.
+pub(crate) fn of_cause(cause: &Cause<'_>) -> [(&'static str, Option<AttributeValue>); 5] {
+    [
+        (CHANGED_AT, Some(number(cause.at))),
+        (CHANGED_BY, Some(text(cause.actor.to_string()))),
+        (CHANGED_FROM, cause.origin.source_ip.map(text)),
+        (CHANGED_BECAUSE, cause.reason.map(|note| text(note.as_str()))),
+        (REQUEST_ID, cause.origin.request_id.map(text)),
+    ]
+}
+
+/// Converts a new record to its item, the first version of it.
+pub(crate) fn from_new_record(record: &Record, cause: &Cause<'_>) -> Item {
+    let mut item = from_record(record);
+    item.insert(VERSION.to_owned(), AttributeValue::N("1".to_owned()));
+    let given = of_cause(cause).into_iter();
+    item.extend(given.filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    item
+}
+
+/// Converts a record to its item, without its version and the cause of its last change.
 pub(crate) fn from_record(record: &Record) -> Item {
     let mut item = record_key(&record.id, record.format);
     let mut put = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
@@ -219,11 +249,30 @@ pub(crate) fn hash(item: &Item, format: hallpass_token::Format) -> Result<TokenH
 
 /// Reads a user.
 pub(crate) fn to_user(item: Item) -> Result<User, Corrupt> {
-    let attributes = item
-        .into_iter()
-        .map(|(name, value)| Ok((name, to_value(value)?)))
-        .collect::<Result<BTreeMap<_, _>, Corrupt>>()?;
-    User::from_attributes(attributes).map_err(|_bad| Corrupt(USER_ID))
+    User::from_attributes(to_values(item)?).map_err(|_bad| Corrupt(USER_ID))
+}
+
+/// Reads the values of all attributes.
+pub(crate) fn to_values(item: Item) -> Result<BTreeMap<String, Value>, Corrupt> {
+    item.into_iter().map(|(name, value)| Ok((name, to_value(value)?))).collect()
+}
+
+/// Converts a value to that of an attribute.
+pub(crate) fn from_value(value: Value) -> AttributeValue {
+    match value {
+        Value::Text(text) => AttributeValue::S(text),
+        Value::Number(number) => AttributeValue::N(number),
+        Value::Flag(flag) => AttributeValue::Bool(flag),
+        Value::Null => AttributeValue::Null(true),
+        Value::Bytes(bytes) => AttributeValue::B(Blob::new(bytes)),
+        Value::TextSet(set) => AttributeValue::Ss(set),
+        Value::NumberSet(set) => AttributeValue::Ns(set),
+        Value::BytesSet(set) => AttributeValue::Bs(set.into_iter().map(Blob::new).collect()),
+        Value::List(list) => AttributeValue::L(list.into_iter().map(from_value).collect()),
+        Value::Map(map) => AttributeValue::M(
+            map.into_iter().map(|(name, value)| (name, from_value(value))).collect(),
+        ),
+    }
 }
 
 /// Whether two items are equal. DynamoDB returns the members of a set in any order.

@@ -28,6 +28,7 @@
 //! | [`management`] | adds, renames, deletes and lists users, for applications without user management |
 //! | [`names`] | keeps names unique |
 //! | [`links`] | links users to their identities at an identity provider |
+//! | [`notes`] | what is kept about the uses of a token, outside of its record |
 //! | [`offers`] | tokens that are offered to a user and do not exist yet |
 //! | [`client_secret`] | the secret of Hallpass as a client of that provider |
 //! | [`scan`] | reads a whole table part by part, for lists |
@@ -62,6 +63,7 @@ pub mod marking;
 pub mod marks;
 pub mod names;
 mod new_user;
+pub mod notes;
 pub mod offers;
 pub mod portal;
 pub mod presence;

@@ -8,7 +8,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use hallpass_token::{
-    Scope, Timestamp, User, UserId,
+    Cause, Scope, Timestamp, User, UserId,
     secret::Digest,
     user::{
         UNLINKED,
@@ -143,12 +143,18 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no
     /// room for the link.
-    pub async fn link(&self, id: &UserId, identity: &Identity) -> Result<Linked, Failure> {
+    pub async fn link(
+        &self,
+        id: &UserId,
+        identity: &Identity,
+        cause: &Cause<'_>,
+    ) -> Result<Linked, Failure> {
         for tries in 1..=TRIES {
             let Some(item) = self.user_item(id).await? else { return Ok(Linked::UnknownUser) };
             let digest = item::text(&identity.digest);
             let mut edit = Edit::default();
             edit.set(OIDC_IDENTITY, digest.clone());
+            edit.name_cause(cause);
             match item.get(OIDC_IDENTITY) {
                 None => edit.expect_absent(OIDC_IDENTITY),
                 Some(found) if *found == digest || is_unlinked(found) => {
@@ -179,6 +185,7 @@ impl Store {
         id: &UserId,
         identity: &Identity,
         may: impl Fn(&User) -> bool,
+        cause: &Cause<'_>,
     ) -> Result<bool, Failure> {
         for tries in 1..=TRIES {
             let Some(item) = self.user_item(id).await? else { return Ok(false) };
@@ -190,6 +197,7 @@ impl Store {
             }
             let mut edit = Edit::default();
             edit.set(OIDC_IDENTITY, item::text(&identity.digest));
+            edit.name_cause(cause);
             edit.expect_absent(OIDC_IDENTITY);
             for name in [PASSWORD_HASH, USERNAME, PERMISSIONS] {
                 edit.expect_same(&item, name);
@@ -246,6 +254,7 @@ impl Store {
         &self,
         id: &UserId,
         sign_in: &SignIn<'_>,
+        cause: &Cause<'_>,
     ) -> Result<Recorded, Failure> {
         let mut has_room = true;
         for tries in 1..=TRIES {
@@ -259,15 +268,19 @@ impl Store {
                     || user.unreadable.contains(&PERMISSIONS));
             let invalidate = sign_in.invalidate.filter(|_| is_changed);
             let raised = invalidate.filter(|_| has_room);
-            match self.send_edit(id, sign_in.edit(&item, is_changed, raised)).await? {
+            let mut edit = sign_in.edit(&item, is_changed, raised);
+            if has_room {
+                edit.name_cause(cause);
+            }
+            match self.send_edit(id, edit).await? {
                 Sent::Done(Written::Unknown) => return Ok(Recorded::Unlinked),
                 Sent::Done(Written::Now) => {
                     if let Some(how) = invalidate.filter(|_| !has_room) {
-                        self.revoke_one_by_one(id, how).await?;
+                        self.revoke_one_by_one(id, how, cause).await?;
                     }
                     return Ok(if is_changed { Recorded::Reconciled } else { Recorded::Now });
                 }
-                Sent::NoRoom if raised.is_some() => has_room = false,
+                Sent::NoRoom if has_room => has_room = false,
                 Sent::NoRoom => return Err(full()),
                 Sent::Overtaken => pause(WAIT.saturating_mul(tries)).await,
             }
@@ -280,7 +293,13 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
-    pub async fn unlink(&self, id: &UserId, how: Invalidate) -> Result<Unlinked, Failure> {
+    pub async fn unlink(
+        &self,
+        id: &UserId,
+        how: Invalidate,
+        cause: &Cause<'_>,
+    ) -> Result<Unlinked, Failure> {
+        let mut has_room = true;
         for tries in 1..=TRIES {
             let Some(item) = self.user_item(id).await? else { return Ok(Unlinked::UnknownUser) };
             let Some(old) = item.get(OIDC_IDENTITY).filter(|old| !is_unlinked(old)) else {
@@ -293,12 +312,16 @@ impl Store {
             edit.remove(SIGN_IN_DUE_AT);
             edit.remove(PERMISSIONS_FROM);
             edit.raise_generation(&item, how.fresh);
+            if has_room {
+                edit.name_cause(cause);
+            }
             let mut writes = vec![self.update_user(id, &edit)?];
             writes.extend(self.unmark_identity(&item, id).await?);
             let sent = self.client.transact_write_items().set_transact_items(Some(writes));
             match sent.send().await {
                 Ok(_) => return Ok(Unlinked::Now),
                 Err(error) if reasons(&error).is_some() => pause(WAIT.saturating_mul(tries)).await,
+                Err(error) if has_room && has_full_item(&error) => has_room = false,
                 Err(error) => return Err(Failure::of(UNLINKING)(error)),
             }
         }

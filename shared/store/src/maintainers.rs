@@ -6,16 +6,17 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use hallpass_token::{
-    UserId, UserKind,
+    Cause, UserId, UserKind,
     user::attribute::{KIND, MAINTAINERS, MAINTAINS},
 };
 
 use crate::{
     Failure, Store,
-    changes::{TRIES, WAIT, full},
+    changes::{Sent, TRIES, WAIT, full},
     edit::Edit,
     item::{self, Item},
     names::{has_full_item, reasons},
+    users::Written,
     verify::pause,
 };
 
@@ -51,6 +52,7 @@ impl Store {
         &self,
         account: &UserId,
         user: &UserId,
+        cause: &Cause<'_>,
     ) -> Result<Maintenance, Failure> {
         for tries in 1..=TRIES {
             let Some(of_account) = self.user_item(account).await? else {
@@ -75,10 +77,14 @@ impl Store {
             }
             let mut edit = with(&of_account, MAINTAINERS, user);
             edit.expect_named(KIND, &app);
-            let other = with(&of_user, MAINTAINS, account);
+            edit.name_cause(cause);
+            let mut other = with(&of_user, MAINTAINS, account);
+            other.name_cause(cause);
             let writes = vec![self.update_user(account, &edit)?, self.update_user(user, &other)?];
-            if self.write_maintainers(writes, tries).await? {
-                return Ok(Maintenance::Now);
+            match self.write_maintainers(writes, tries).await? {
+                Sent::Done(_) => return Ok(Maintenance::Now),
+                Sent::NoRoom => return Err(full()),
+                Sent::Overtaken => {}
             }
         }
         Err(Failure::new(CHANGING, "other writers changed the users at every attempt"))
@@ -93,40 +99,49 @@ impl Store {
         &self,
         account: &UserId,
         user: &UserId,
+        cause: &Cause<'_>,
     ) -> Result<Maintenance, Failure> {
+        let mut has_room = true;
         for tries in 1..=TRIES {
             let mut writes = Vec::new();
             for (id, name, other) in [(account, MAINTAINERS, user), (user, MAINTAINS, account)] {
                 let item = self.user_item(id).await?;
                 let item = item.filter(|item| ids(item, name).contains(other.as_str()));
                 if let Some(item) = item {
-                    writes.push(self.update_user(id, &without(&item, name, other))?);
+                    let mut edit = without(&item, name, other);
+                    if has_room {
+                        edit.name_cause(cause);
+                    }
+                    writes.push(self.update_user(id, &edit)?);
                 }
             }
             if writes.is_empty() {
                 return Ok(if tries == 1 { Maintenance::Before } else { Maintenance::Now });
             }
-            if self.write_maintainers(writes, tries).await? {
-                return Ok(Maintenance::Now);
+            match self.write_maintainers(writes, tries).await? {
+                Sent::Done(_) => return Ok(Maintenance::Now),
+                Sent::NoRoom if has_room => has_room = false,
+                Sent::NoRoom => return Err(full()),
+                Sent::Overtaken => {}
             }
         }
         Err(Failure::new(CHANGING, "other writers changed the users at every attempt"))
     }
 
-    /// Writes both items, or returns `false` after a pause if another writer changed one of them.
+    /// Writes both items. Pauses if another writer changed one of them.
     async fn write_maintainers(
         &self,
         writes: Vec<TransactWriteItem>,
         tries: u32,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Sent, Failure> {
         let sent = self.client.transact_write_items().set_transact_items(Some(writes));
         match sent.send().await {
-            Ok(_) => Ok(true),
+            Ok(_) => Ok(Sent::Done(Written::Now)),
             Err(error) if reasons(&error).is_some() => {
                 pause(WAIT.saturating_mul(tries)).await;
-                Ok(false)
+                Ok(Sent::Overtaken)
             }
-            Err(error) if has_full_item(&error) => Err(full()),
+            Err(error) if has_full_item(&error) => Ok(Sent::NoRoom),
             Err(error) => Err(Failure::of(CHANGING)(error)),
         }
     }

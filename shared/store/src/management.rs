@@ -1,11 +1,11 @@
 //! User management, for applications that have none: `hallpass user`.
 
 use aws_sdk_dynamodb::types::{
-    Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use hallpass_password::NameKey;
 use hallpass_token::{
-    Status, User, UserId,
+    Cause, Status, User, UserId,
     user::attribute::{USER_ID, USERNAME, USERNAME_KEY},
 };
 
@@ -58,7 +58,11 @@ pub enum Listed {
 }
 
 const ADDING: &str = "adding the user";
+/// The attribute of a user who is deleted in the next moment.
+const REMOVED_AT: &str = "removed_at";
+
 const RENAMING: &str = "renaming the user";
+const CHANGING: &str = "changing the user";
 const REPAIRING: &str = "repairing the name of the user";
 const REMOVING: &str = "deleting the user";
 const BUSY: &str = "other writers changed the name at every attempt";
@@ -68,8 +72,8 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
-    pub async fn add_user(&self, user: &NewUser) -> Result<Added, Failure> {
-        self.import_user(user, Status::Active, None).await
+    pub async fn add_user(&self, user: &NewUser, cause: &Cause<'_>) -> Result<Added, Failure> {
+        self.import_user(user, Status::Active, None, cause).await
     }
 
     /// Adds a user from another system, who can be blocked, and can be linked to an identity in the
@@ -82,8 +86,11 @@ impl Store {
         user: &NewUser,
         status: Status,
         link: Option<NewLink<'_>>,
+        cause: &Cause<'_>,
     ) -> Result<Added, Failure> {
-        let (key, item) = (NameKey::new(&user.username), user.item(status, link));
+        let (key, mut item) = (NameKey::new(&user.username), user.item(status, link));
+        let given = item::of_cause(cause).into_iter();
+        item.extend(given.filter_map(|(name, value)| Some((name.to_owned(), value?))));
         for tries in 1..=TRIES {
             let seen = match self.claim(&key, Some(&user.id)).await? {
                 Claim::Taken => return self.added_before(user, &item).await,
@@ -160,13 +167,14 @@ impl Store {
         id: &UserId,
         name: &str,
         invalidate: Option<Invalidate>,
+        cause: &Cause<'_>,
     ) -> Result<Renamed, Failure> {
-        if let Some(renamed) = self.give_name(id, name, invalidate).await? {
+        if let Some(renamed) = self.give_name(id, name, invalidate, Some(cause)).await? {
             return Ok(renamed);
         }
-        let renamed = self.give_name(id, name, None).await?.ok_or_else(full)?;
+        let renamed = self.give_name(id, name, None, None).await?.ok_or_else(full)?;
         if let Some(how) = invalidate.filter(|_| renamed == Renamed::Now) {
-            self.revoke_one_by_one(id, how).await?;
+            self.revoke_one_by_one(id, how, cause).await?;
         }
         Ok(renamed)
     }
@@ -177,6 +185,7 @@ impl Store {
         id: &UserId,
         name: &str,
         invalidate: Option<Invalidate>,
+        cause: Option<&Cause<'_>>,
     ) -> Result<Option<Renamed>, Failure> {
         let key = NameKey::new(name);
         for tries in 1..=TRIES {
@@ -189,6 +198,9 @@ impl Store {
             edit.set(USERNAME_KEY, item::text(key.as_str()));
             if let Some(how) = invalidate {
                 edit.raise_generation(&item, how.fresh);
+            }
+            if let Some(cause) = cause {
+                edit.name_cause(cause);
             }
             let mut writes =
                 vec![self.update_user(id, &edit)?, self.mark_name(&key, id, seen.as_deref())?];
@@ -251,27 +263,20 @@ impl Store {
         id: &UserId,
         edit: &Edit,
     ) -> Result<TransactWriteItem, Failure> {
-        let mut update =
-            Update::builder().table_name(&self.tables.users).set_key(Some(item::user_key(id)));
-        for (place, name) in &edit.names {
-            update = update.expression_attribute_names(place, name);
-        }
-        for (place, value) in &edit.values {
-            update = update.expression_attribute_values(place, value.clone());
-        }
-        let update = update
-            .update_expression(edit.update())
-            .condition_expression(edit.condition())
-            .expression_attribute_names("#user", USER_ID);
-        let update = update.build().map_err(|error| Failure::new(RENAMING, error))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+        edit.transacted(&self.tables.users, item::user_key(id), CHANGING)
     }
 
-    /// Deletes a user and releases the name.
+    /// Deletes a user and releases the name. A deletion has no room for its cause, so that the item
+    /// names it just before.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
-    pub async fn remove_user(&self, id: &UserId) -> Result<Written, Failure> {
+    pub async fn remove_user(&self, id: &UserId, cause: &Cause<'_>) -> Result<Written, Failure> {
+        let mut named = Edit::default();
+        named.name_cause(cause);
+        named.set(REMOVED_AT, item::number(cause.at));
+        // An item without room for the cause, or which others keep changing, is deleted without it.
+        self.send_edit(id, named).await?;
         for tries in 1..=TRIES {
             // If the user is missing at a later attempt, this call or a concurrent one has deleted
             // it.

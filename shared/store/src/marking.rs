@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::try_join_all;
-use hallpass_token::{Reason, Record, Revocation, Timestamp, TokenId, UserId, lifecycle};
+use hallpass_token::{Cause, Reason, Record, Revocation, Timestamp, TokenId, UserId, lifecycle};
 
 use crate::{Failure, Store, marks::ChangeMark, tokens::Marked};
 
@@ -24,8 +24,6 @@ pub struct Invalidate {
     /// The replacement of a `token_generation` that cannot be raised. No token must have this
     /// value.
     pub fresh: u32,
-    /// The current time.
-    pub now: Timestamp,
     /// The record retention.
     pub retention: Duration,
 }
@@ -42,6 +40,7 @@ impl Store {
         user_id: &UserId,
         matches: impl Fn(&Record) -> bool,
         mark: Mark,
+        cause: &Cause<'_>,
     ) -> Result<Option<Vec<TokenId>>, Failure> {
         let mut revoked = Vec::new();
         for _ in 0..MAX_PASSES {
@@ -54,7 +53,7 @@ impl Store {
                     .filter(|record| could_be_live(record, mark.0.at) && matches(record))
                     .collect();
                 found |= !live.is_empty();
-                revoked.extend(self.revoke_records(&live, mark).await?);
+                revoked.extend(self.revoke_records(&live, mark, cause).await?);
                 after = page.next;
                 if after.is_none() {
                     break;
@@ -76,13 +75,13 @@ impl Store {
         &self,
         records: &[Record],
         mark: Mark,
+        cause: &Cause<'_>,
     ) -> Result<Vec<TokenId>, Failure> {
-        let (revocation, purge_at) = mark;
         let mut revoked = Vec::new();
         for chunk in records.chunks(AT_ONCE) {
             let one = |record: &Record| {
                 let (id, format) = (record.id, record.format);
-                async move { Ok((id, self.revoke_one(&id, format, revocation, purge_at).await?)) }
+                async move { Ok((id, self.revoke_one(&id, format, mark, cause).await?)) }
             };
             let marked: Vec<(TokenId, Marked)> = try_join_all(chunk.iter().map(one)).await?;
             revoked.extend(
@@ -99,15 +98,16 @@ impl Store {
         &self,
         id: &UserId,
         how: Invalidate,
+        cause: &Cause<'_>,
     ) -> Result<(), Failure> {
         // A token that is being issued meanwhile is withdrawn when the mark is found.
         let change = ChangeMark::new(None, &format!("full#{}", how.fresh));
-        self.mark_changes(id, &BTreeSet::from([change]), how.now).await?;
+        self.mark_changes(id, &BTreeSet::from([change]), cause.at).await?;
         // Sessions issue tokens, so they are closed first.
-        self.end_sessions_of(id, how.now).await?;
-        let revocation = Revocation { at: how.now, because: Reason::UserChanged };
-        let mark = (revocation, lifecycle::purge_at(None, Some(how.now), how.retention));
-        match self.revoke_of_user(id, |_| true, mark).await? {
+        self.end_sessions_of(id, cause.at).await?;
+        let revocation = Revocation { at: cause.at, because: Reason::UserChanged };
+        let mark = (revocation, lifecycle::purge_at(None, Some(cause.at), how.retention));
+        match self.revoke_of_user(id, |_| true, mark, cause).await? {
             Some(_) => Ok(()),
             None => Err(Failure::new(
                 "revoking the user's tokens",

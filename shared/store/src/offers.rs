@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use hallpass_token::{
-    Binding, Fingerprint, Format, Record, Scope, Timestamp, User, UserId, secret::Digest,
+    Binding, Cause, Fingerprint, Format, Record, Scope, Timestamp, User, UserId, secret::Digest,
 };
 
 use crate::{
@@ -130,9 +130,14 @@ impl Store {
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.
-    pub async fn accept_offer(&self, id: &Digest, record: &Record) -> Result<bool, Failure> {
+    pub async fn accept_offer(
+        &self,
+        id: &Digest,
+        record: &Record,
+        cause: &Cause<'_>,
+    ) -> Result<bool, Failure> {
         const DOING: &str = "accepting the offer";
-        let item = item::from_record(record);
+        let item = item::from_new_record(record, cause);
         let put = Put::builder()
             .table_name(&self.tables.tokens)
             .set_item(Some(item.clone()))

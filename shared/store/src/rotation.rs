@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
-use hallpass_token::{Format, Reason, Record, Timestamp, TokenHash, TokenId};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use hallpass_token::{Cause, Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId};
 
 use crate::{
     Failure, Store,
     changes::{TRIES, WAIT},
-    condition::{self, LIVES},
     developer::{is_cancelled, last_was_unmet},
+    edit::Edit,
     failure::if_met,
     item,
+    tokens::revoking,
     verify::pause,
 };
 
@@ -43,35 +44,27 @@ impl Store {
         old: &Record,
         ends_at: Timestamp,
         parent: Option<&Record>,
+        cause: &Cause<'_>,
     ) -> Result<Rotated, Failure> {
         const DOING: &str = "rotating the token";
         let bad = |error| Failure::new(DOING, error);
         let put = Put::builder()
             .table_name(&self.tables.tokens)
-            .set_item(Some(item::from_record(new)))
+            .set_item(Some(item::from_new_record(new, cause)))
             .condition_expression("attribute_not_exists(#user)")
             .expression_attribute_names("#user", item::USER_ID)
             .build()
             .map_err(bad)?;
         let live_until = old.expires_at.map_or(ends_at, |end| end.min(ends_at));
-        let mark = Update::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&old.id, old.format)))
-            .update_expression("SET #by = :new, #at = :end, #live = :live")
-            .condition_expression(format!("{LIVES} AND attribute_not_exists(#by)"))
-            .set_expression_attribute_names(Some(condition::names()))
-            .set_expression_attribute_values(Some(condition::values(new.issued_at)))
-            .expression_attribute_names("#by", item::REPLACED_BY)
-            .expression_attribute_names("#at", item::REPLACED_AT)
-            .expression_attribute_values(":new", item::text(&*new.id.hash.text()))
-            .expression_attribute_names("#live", item::LIVE_UNTIL)
-            .expression_attribute_values(":end", item::number(ends_at))
-            .expression_attribute_values(":live", item::number(live_until))
-            .build()
-            .map_err(bad)?;
+        let mut mark = Edit::of_record(cause);
+        mark.set(item::REPLACED_BY, item::text(&*new.id.hash.text()));
+        mark.set(item::REPLACED_AT, item::number(ends_at));
+        mark.set(item::LIVE_UNTIL, item::number(live_until));
+        mark.expect_absent(item::REPLACED_BY);
+        mark.expect_live(new.issued_at);
         let writes = [
             Some(TransactWriteItem::builder().put(put).build()),
-            Some(TransactWriteItem::builder().update(mark).build()),
+            Some(self.update_record(old, &mark, DOING)?),
             parent.map(|parent| self.require_live(parent, new.issued_at)).transpose()?,
         ];
         let call = self
@@ -89,7 +82,12 @@ impl Store {
     /// Undoes a rotation whose new token was not delivered: one transaction deletes the new record
     /// and restores the old one. If the old token is no longer waiting to be replaced, because it
     /// was revoked or deleted, only the new record is deleted.
-    pub(crate) async fn undo_rotation(&self, new: &Record, old: TokenHash) -> Result<(), Failure> {
+    pub(crate) async fn undo_rotation(
+        &self,
+        new: &Record,
+        old: TokenHash,
+        cause: &Cause<'_>,
+    ) -> Result<(), Failure> {
         let old = TokenId { user_id: new.id.user_id, hash: old };
         for tries in 1..=TRIES {
             let waits =
@@ -97,7 +95,7 @@ impl Store {
             let Some(old) = self.record(&old).await?.filter(waits) else {
                 return self.delete_undelivered(new).await;
             };
-            let writes = self.undoing(new, old)?;
+            let writes = self.undoing(new, old, cause)?;
             let call = self.client.transact_write_items().set_transact_items(Some(writes.into()));
             match call.send().await {
                 Ok(_) => return Ok(()),
@@ -110,33 +108,39 @@ impl Store {
         Err(Failure::new(UNDOING, "other transactions held the records at every attempt"))
     }
 
-    fn undoing(&self, new: &Record, old: Record) -> Result<[TransactWriteItem; 2], Failure> {
-        let bad = |error| Failure::new(UNDOING, error);
-        let key = |record: &Record| Some(item::record_key(&record.id, record.format));
+    fn undoing(
+        &self,
+        new: &Record,
+        old: Record,
+        cause: &Cause<'_>,
+    ) -> Result<[TransactWriteItem; 2], Failure> {
         let delete = Delete::builder()
             .table_name(&self.tables.tokens)
-            .set_key(key(new))
+            .set_key(Some(item::record_key(&new.id, new.format)))
             .build()
-            .map_err(bad)?;
-        let unmark = Update::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(key(&old))
-            .update_expression("SET #live = :live REMOVE #by, #at")
-            .condition_expression("#by = :new AND attribute_not_exists(#revoked)")
-            .expression_attribute_names("#live", item::LIVE_UNTIL)
-            .expression_attribute_names("#by", item::REPLACED_BY)
-            .expression_attribute_names("#at", item::REPLACED_AT)
-            .expression_attribute_names("#revoked", item::REVOKED_AT)
-            .expression_attribute_values(":new", item::text(&*new.id.hash.text()));
-        let live_until = Record { replaced_at: None, ..old }.live_until().unwrap_or(Timestamp::MAX);
-        let unmark = unmark
-            .expression_attribute_values(":live", item::number(live_until))
-            .build()
-            .map_err(bad)?;
+            .map_err(|error| Failure::new(UNDOING, error))?;
+        let old = Record { replaced_at: None, ..old };
+        let mut unmark = Edit::of_record(cause);
+        unmark.set(item::LIVE_UNTIL, item::number(old.live_until().unwrap_or(Timestamp::MAX)));
+        unmark.remove(item::REPLACED_BY);
+        unmark.remove(item::REPLACED_AT);
+        unmark.expect(item::REPLACED_BY, &item::text(&*new.id.hash.text()));
+        unmark.expect_absent_named(item::REVOKED_AT);
         Ok([
             TransactWriteItem::builder().delete(delete).build(),
-            TransactWriteItem::builder().update(unmark).build(),
+            self.update_record(&old, &unmark, UNDOING)?,
         ])
+    }
+
+    /// The update of a record, for a transaction.
+    fn update_record(
+        &self,
+        record: &Record,
+        edit: &Edit,
+        doing: &'static str,
+    ) -> Result<TransactWriteItem, Failure> {
+        let key = item::record_key(&record.id, record.format);
+        edit.transacted(&self.tables.tokens, key, doing)
     }
 
     /// Revokes the token that `record` replaces, at the first use of `record`, in one transaction
@@ -149,13 +153,13 @@ impl Store {
     pub async fn finish_rotation(
         &self,
         record: &Record,
-        now: Timestamp,
         purge_at: Timestamp,
+        cause: &Cause<'_>,
     ) -> Result<(), Failure> {
         // First uses are often concurrent, and DynamoDB cancels all but one of the concurrent
         // transactions.
         for wait in [20, 40, 80] {
-            if self.end_replaced(record, now, purge_at).await? {
+            if self.end_replaced(record, purge_at, cause).await? {
                 return Ok(());
             }
             pause(Duration::from_millis(wait)).await;
@@ -168,61 +172,49 @@ impl Store {
     async fn end_replaced(
         &self,
         record: &Record,
-        now: Timestamp,
         purge_at: Timestamp,
+        cause: &Cause<'_>,
     ) -> Result<bool, Failure> {
-        let Some(old) = record.replaces else { return Ok(true) };
-        let old = TokenId { user_id: record.id.user_id, hash: old };
-        let end = Update::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&old, Format::Signed)))
-            .update_expression(
-                "SET #revoked = :now, #because = :replaced, #purge = :purge REMOVE #live",
-            )
-            .expression_attribute_names("#purge", item::PURGE_AT)
-            .expression_attribute_values(":purge", item::number(purge_at))
-            .expression_attribute_names("#live", item::LIVE_UNTIL)
-            .condition_expression("attribute_exists(#user) AND attribute_not_exists(#revoked)")
-            .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#revoked", item::REVOKED_AT)
-            .expression_attribute_names("#because", item::REVOKED_BECAUSE)
-            .expression_attribute_values(":now", item::number(now))
-            .expression_attribute_values(":replaced", item::text(Reason::Replaced.as_str()))
-            .build()
-            .map_err(|error| Failure::new(ENDING, error))?;
-        let clear = Update::builder()
-            .table_name(&self.tables.tokens)
-            .set_key(Some(item::record_key(&record.id, record.format)))
-            .update_expression("REMOVE #replaces")
-            .condition_expression("#replaces = :old")
-            .expression_attribute_names("#replaces", item::REPLACES)
-            .expression_attribute_values(":old", item::text(&*old.hash.text()))
-            .build()
-            .map_err(|error| Failure::new(ENDING, error))?;
-        let writes = [end, clear].map(|update| TransactWriteItem::builder().update(update).build());
-        let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
+        let Some(hash) = record.replaces else { return Ok(true) };
+        let old = TokenId { user_id: record.id.user_id, hash };
+        let revocation = Revocation { at: cause.at, because: Reason::Replaced };
+        let mut end = revoking(revocation, Some(purge_at), cause);
+        end.expect_absent(item::REVOKED_AT);
+        let mut clear = Edit::of_record(cause);
+        clear.remove(item::REPLACES);
+        clear.expect(item::REPLACES, &item::text(&*hash.text()));
+        let tokens = &self.tables.tokens;
+        let writes = vec![
+            end.transacted(tokens, item::record_key(&old, Format::Signed), ENDING)?,
+            self.update_record(record, &clear, ENDING)?,
+        ];
+        let call = self.client.transact_write_items().set_transact_items(Some(writes));
         match call.send().await {
             Ok(_) => Ok(true),
-            Err(error) if is_cancelled(&error) => self.clear_replaces(record).await,
+            Err(error) if is_cancelled(&error) => self.clear_replaces(record, cause).await,
             Err(error) => Err(Failure::of(ENDING)(error)),
         }
     }
 
     /// Removes `replaces` from the record if the old token was revoked or deleted. Returns `false`
     /// if it is still live.
-    async fn clear_replaces(&self, record: &Record) -> Result<bool, Failure> {
+    async fn clear_replaces(&self, record: &Record, cause: &Cause<'_>) -> Result<bool, Failure> {
         let Some(hash) = record.replaces else { return Ok(true) };
         let old = self.record(&TokenId { user_id: record.id.user_id, hash }).await?;
         if old.is_some_and(|old| old.revoked.is_none()) {
             return Ok(false);
         }
+        let mut clear = Edit::of_record(cause);
+        clear.remove(item::REPLACES);
+        clear.expect(item::REPLACES, &item::text(&*hash.text()));
         let call = self
             .update(item::record_key(&record.id, record.format))
-            .update_expression("REMOVE #replaces")
-            .condition_expression("attribute_exists(#user)")
-            .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#replaces", item::REPLACES);
-        // The condition is not met if the record was deleted.
+            .update_expression(clear.update())
+            .condition_expression(clear.condition())
+            .set_expression_attribute_names(Some(clear.names()))
+            .set_expression_attribute_values(Some(clear.values()))
+            .expression_attribute_names("#user", item::USER_ID);
+        // The condition is not met if the record was deleted, or if another call has removed it.
         if_met(ENDING, call.send().await).map(|_met| true)
     }
 }

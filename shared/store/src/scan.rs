@@ -1,7 +1,9 @@
 //! Reads whole tables, at once or part by part, for lists over all users. No index has the order
 //! or the filters of these lists, so a part is what DynamoDB finds next, with strong consistency.
 
-use hallpass_token::{Format, Record, user::attribute::USER_ID};
+use std::collections::BTreeMap;
+
+use hallpass_token::{Format, Record, Value, user::attribute::USER_ID};
 
 use crate::{Failure, Store, item, management::Listed, sweep::Place};
 
@@ -21,6 +23,15 @@ pub struct RecordsPart {
     pub records: Vec<Record>,
     /// The number of items of the part.
     pub read: usize,
+    /// The position after which the next part starts, or `None` at the end of the table.
+    pub next: Option<Place>,
+}
+
+/// A part of the table of tokens, with everything that its items hold.
+#[derive(Debug)]
+pub struct ImagesPart {
+    /// The attributes of the items of the part, of every kind.
+    pub items: Vec<BTreeMap<String, Value>>,
     /// The position after which the next part starts, or `None` at the end of the table.
     pub next: Option<Place>,
 }
@@ -45,6 +56,20 @@ impl Store {
                 return Ok(users);
             }
         }
+    }
+
+    /// Reads the next part of the table of tokens, at most one megabyte, with strong consistency.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be read.
+    pub async fn images(&self, after: Option<&Place>) -> Result<ImagesPart, Failure> {
+        let call = self.client.scan().table_name(&self.tables.tokens).consistent_read(true);
+        let call = call.set_exclusive_start_key(after.map(Place::key));
+        let response = call.send().await.map_err(Failure::of(LISTING_TOKENS))?;
+        let items = response.items.unwrap_or_default().into_iter().map(item::to_values);
+        let items = items.collect::<Result<_, _>>();
+        let items = items.map_err(|bad| Failure::new(LISTING_TOKENS, bad))?;
+        Ok(ImagesPart { items, next: response.last_evaluated_key.as_ref().and_then(Place::of) })
     }
 
     /// Reads at most `limit` items of the table of users after this key, and no more than one

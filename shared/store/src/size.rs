@@ -1,9 +1,10 @@
 //! The size of a token's record as DynamoDB measures it
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>),
-//! and its maximum.
+//! and its maximum while the token can be accepted. The reason with which a token was disabled or
+//! revoked comes on top: a verification that rejects it can then cost one read unit more.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_token::{Reason, Record, Revocation, Timestamp};
+use hallpass_token::{Actor, Origin, Reason, Record, Revocation, Timestamp};
 
 use crate::item::{self, Item};
 
@@ -13,6 +14,9 @@ pub const MAX_RECORD_BYTES: usize = 4_096;
 
 /// The maximum length of a token's ID, in bytes.
 const MAX_ID_LENGTH: usize = 87;
+
+/// More changes than this many digits count are never made to one token.
+const VERSION_DIGITS: usize = 10;
 
 /// The size that the first ancestor of a family adds, in bytes. A rotation by another user's token
 /// adds one.
@@ -37,6 +41,14 @@ pub fn excess(record: &Record) -> Option<usize> {
     });
     item.entry(item::ISSUED_BY_FAMILY.to_owned())
         .or_insert_with(|| item::text("x".repeat(MAX_ID_LENGTH)));
+    item.insert(item::VERSION.to_owned(), AttributeValue::N("9".repeat(VERSION_DIGITS)));
+    let long = |length: usize| item::text("x".repeat(length));
+    item.insert(item::LAST_USED_FROM.to_owned(), long(Origin::MAX_LENGTH));
+    item.insert(item::LAST_USED_AGENT.to_owned(), long(Origin::MAX_AGENT_LENGTH));
+    item.insert(item::CHANGED_AT.to_owned(), item::number(at));
+    item.insert(item::CHANGED_BY.to_owned(), long(Actor::MAX_LENGTH));
+    item.insert(item::CHANGED_FROM.to_owned(), long(Origin::MAX_LENGTH));
+    item.insert(item::REQUEST_ID.to_owned(), long(Origin::MAX_LENGTH));
     // The revocation of a token removes this attribute.
     item.insert(item::LIVE_UNTIL.to_owned(), item::number(at));
     bytes_of(&item)

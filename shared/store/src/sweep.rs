@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use hallpass_token::{
-    Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, User, UserId, lifecycle,
+    Cause, Format, Reason, Record, Revocation, Timestamp, TokenHash, TokenId, User, UserId,
+    lifecycle,
 };
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     failure::{Corrupt, if_met},
     item::{self, Item, PURGE_AT},
     live::LiveRecord,
-    marks, portal,
+    marks, notes, portal,
     sessions::{self, Session},
     tokens::Marked,
     verify::pause,
@@ -121,14 +122,14 @@ impl Store {
     pub async fn invalidate(
         &self,
         change: &Invalidation,
-        now: Timestamp,
         retention: Duration,
+        cause: &Cause<'_>,
     ) -> Result<Marked, Failure> {
-        let purge_at = lifecycle::purge_at(change.expires_at, Some(now), retention);
-        let revocation = Revocation { at: now, because: change.because };
+        let purge_at = lifecycle::purge_at(change.expires_at, Some(cause.at), retention);
+        let mark = (Revocation { at: cause.at, because: change.because }, purge_at);
         let mut wait = BUSY_WAIT;
         loop {
-            match self.revoke_one(&change.id, change.format, revocation, purge_at).await {
+            match self.revoke_one(&change.id, change.format, mark, cause).await {
                 Err(failure) if failure.is_throttled() && wait <= MAX_BUSY_WAIT => {
                     pause(wait).await;
                 }
@@ -298,7 +299,7 @@ fn entry(item: &Item) -> Option<Entry> {
         Some((item::USER_NAME, name)) => item::required(item, item::OWNER)
             .map_or(Kind::Other, |owner| Kind::Name { key: name.to_owned(), owner }),
         // A link without its other side links no one.
-        Some((marks::CHANGES | item::IDENTITY, _)) => Kind::Passing,
+        Some((marks::CHANGES | item::IDENTITY | notes::USAGE, _)) => Kind::Passing,
         // Every other kind expires on its own.
         Some(_) => Kind::Other,
         None if sessions::is_session(&key.token) => {

@@ -5,14 +5,16 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
     types::{Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use hallpass_token::{Format, Record, Revocation, Timestamp, TokenHash, TokenId};
+use hallpass_token::{Cause, Format, Origin, Record, Revocation, Timestamp, TokenId};
 
 use crate::{
     Failure, Store,
     changes::{TRIES, WAIT},
     connect::Attempts,
+    edit::Edit,
     failure::{if_met, unmet_by},
     item::{self, Item},
+    marking::Mark,
     names::{reasons, unmet},
     verify::pause,
 };
@@ -28,9 +30,6 @@ pub enum Marked {
     Unknown,
 }
 
-/// The minimum interval between two records of a token's use.
-const USE_RESOLUTION: std::time::Duration = std::time::Duration::from_secs(3600);
-
 const WITHDRAWING: &str = "withdrawing the record";
 
 impl Store {
@@ -39,8 +38,8 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written, or if the key is taken, which does not
     /// happen with sixteen random bytes.
-    pub async fn insert(&self, record: &Record) -> Result<(), Failure> {
-        self.put_new(item::from_record(record), "writing the record").await
+    pub async fn insert(&self, record: &Record, cause: &Cause<'_>) -> Result<(), Failure> {
+        self.put_new(item::from_new_record(record, cause), "writing the record").await
     }
 
     /// Undoes the creation or the rotation of a token whose text was not delivered: deletes its
@@ -49,9 +48,9 @@ impl Store {
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written. The record then remains until
     /// it is purged, but no one has its text.
-    pub async fn withdraw(&self, record: &Record) -> Result<(), Failure> {
+    pub async fn withdraw(&self, record: &Record, cause: &Cause<'_>) -> Result<(), Failure> {
         match record.replaces {
-            Some(old) => self.undo_rotation(record, old).await,
+            Some(old) => self.undo_rotation(record, old, cause).await,
             None => self.delete_undelivered(record).await,
         }
     }
@@ -84,11 +83,11 @@ impl Store {
     pub async fn revoke(
         &self,
         id: &TokenId,
-        revocation: Revocation,
-        purge_at: Option<Timestamp>,
+        mark: Mark,
+        cause: &Cause<'_>,
     ) -> Result<Marked, Failure> {
-        match self.revoke_one(id, Format::Signed, revocation, purge_at).await? {
-            Marked::Unknown => self.revoke_one(id, Format::Developer, revocation, purge_at).await,
+        match self.revoke_one(id, Format::Signed, mark, cause).await? {
+            Marked::Unknown => self.revoke_one(id, Format::Developer, mark, cause).await,
             marked @ (Marked::Now | Marked::Before) => Ok(marked),
         }
     }
@@ -101,23 +100,11 @@ impl Store {
         &self,
         id: &TokenId,
         format: Format,
-        revocation: Revocation,
-        purge_at: Option<Timestamp>,
+        mark: Mark,
+        cause: &Cause<'_>,
     ) -> Result<Marked, Failure> {
-        let mut set = "SET #revoked = :at, #because = :because".to_owned();
-        let mut call = self.update(item::record_key(id, format));
-        if let Some(purge_at) = purge_at {
-            set.push_str(", #purge = :purge");
-            call = call.expression_attribute_names("#purge", item::PURGE_AT);
-            call = call.expression_attribute_values(":purge", item::number(purge_at));
-        }
-        let call = call
-            .update_expression(format!("{set} REMOVE #live"))
-            .expression_attribute_names("#live", item::LIVE_UNTIL)
-            .expression_attribute_names("#because", item::REVOKED_BECAUSE)
-            .expression_attribute_values(":at", item::number(revocation.at))
-            .expression_attribute_values(":because", item::text(revocation.because.as_str()));
-        self.mark(call, &id.hash, format, Some(revocation)).await
+        let (revocation, purge_at) = mark;
+        self.mark(id, format, revoking(revocation, purge_at, cause), Some(revocation)).await
     }
 
     /// Disables a token at this time, or enables it again.
@@ -128,16 +115,14 @@ impl Store {
         &self,
         record: &Record,
         disabled_at: Option<Timestamp>,
+        cause: &Cause<'_>,
     ) -> Result<Marked, Failure> {
-        let mut call = self.update(item::record_key(&record.id, record.format));
-        call = match disabled_at {
-            Some(at) => call
-                .update_expression("SET #off = :at")
-                .expression_attribute_values(":at", item::number(at)),
-            None => call.update_expression("REMOVE #off"),
-        };
-        let call = call.expression_attribute_names("#off", item::DISABLED_AT);
-        self.mark(call, &record.id.hash, record.format, None).await
+        let mut edit = Edit::of_record(cause);
+        match disabled_at {
+            Some(at) => edit.set(item::DISABLED_AT, item::number(at)),
+            None => edit.remove(item::DISABLED_AT),
+        }
+        self.mark(&record.id, record.format, edit, None).await
     }
 
     /// Reads the record with this ID, of any format.
@@ -154,26 +139,37 @@ impl Store {
         Ok(None)
     }
 
-    /// Records the use of a token, at most once an hour. Returns `false` if a use was recorded
-    /// within the last hour, which includes an earlier attempt of this call whose response was
-    /// lost.
+    /// Records the first use of a token in each hour of the clock, with its network and agent. This
+    /// is no lifecycle change: the version stays. Returns `false` if a use was recorded in this
+    /// hour, which includes an earlier attempt of this call whose response was lost.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written. The caller ignores it.
-    pub async fn record_last_used(&self, record: &Record, now: Timestamp) -> Result<bool, Failure> {
-        if record.last_used_at.is_some_and(|last| !last.after(USE_RESOLUTION).has_passed(now)) {
+    pub async fn record_last_used(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        origin: Origin<'_>,
+    ) -> Result<bool, Failure> {
+        let hour = now.start_of_hour();
+        if record.last_used_at.is_some_and(|last| last >= hour) {
             return Ok(false);
         }
+        let mut edit = Edit::default();
+        edit.set(item::LAST_USED_AT, item::number(now));
+        edit.set_or_remove(item::LAST_USED_FROM, origin.network().map(item::text));
+        edit.set_or_remove(item::LAST_USED_AGENT, origin.agent.map(item::text));
+        let condition = edit.condition();
         let call = self
             .update(item::record_key(&record.id, record.format))
-            .update_expression("SET #used = :now")
-            .condition_expression(
-                "attribute_exists(#user) AND (attribute_not_exists(#used) OR #used <= :hour_ago)",
-            )
+            .update_expression(edit.update())
+            .condition_expression(format!(
+                "{condition} AND (attribute_not_exists(#last_used_at) OR #last_used_at < :hour)"
+            ))
+            .set_expression_attribute_names(Some(edit.names()))
+            .set_expression_attribute_values(Some(edit.values()))
             .expression_attribute_names("#user", item::USER_ID)
-            .expression_attribute_names("#used", item::LAST_USED_AT)
-            .expression_attribute_values(":now", item::number(now))
-            .expression_attribute_values(":hour_ago", item::number(now.before(USE_RESOLUTION)));
+            .expression_attribute_values(":hour", item::number(hour));
         if_met("recording the use", call.send().await)
     }
 
@@ -257,25 +253,24 @@ impl Store {
     /// it, and its response was lost.
     async fn mark(
         &self,
-        call: UpdateItemFluentBuilder,
-        hash: &TokenHash,
+        id: &TokenId,
         format: Format,
+        mut edit: Edit,
         revocation: Option<Revocation>,
     ) -> Result<Marked, Failure> {
-        let mut call = call
-            .expression_attribute_names("#revoked", item::REVOKED_AT)
-            .expression_attribute_names("#user", item::USER_ID);
-        let mut whole = "attribute_exists(#user) AND attribute_not_exists(#revoked)".to_owned();
+        edit.expect_absent_named(item::REVOKED_AT);
         // The key of a developer record does not contain the token's hash.
         if format == Format::Developer {
-            whole.push_str(" AND #hash = :hash");
-            call = call
-                .expression_attribute_names("#hash", item::TOKEN_HASH)
-                .expression_attribute_values(":hash", item::text(&*hash.text()));
+            edit.expect_named(item::TOKEN_HASH, &item::text(&*id.hash.text()));
         }
         let attempts = Attempts::default();
-        let call = call
-            .condition_expression(whole)
+        let call = self
+            .update(item::record_key(id, format))
+            .update_expression(edit.update())
+            .condition_expression(edit.condition())
+            .set_expression_attribute_names(Some(edit.names()))
+            .set_expression_attribute_values(Some(edit.values()))
+            .expression_attribute_names("#user", item::USER_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .customize()
             .interceptor(attempts.clone());
@@ -284,7 +279,7 @@ impl Store {
             Err(error) => match unmet_by(&error) {
                 None => Err(Failure::of("marking the record")(error)),
                 Some(old) => Ok(match item::to_record(&old) {
-                    Ok(record) if record.id.hash != *hash => Marked::Unknown,
+                    Ok(record) if record.id.hash != id.hash => Marked::Unknown,
                     Ok(record)
                         if attempts.are_several()
                             && revocation.is_some()
@@ -298,4 +293,20 @@ impl Store {
             },
         }
     }
+}
+
+/// The edit that revokes a record.
+pub(crate) fn revoking(
+    revocation: Revocation,
+    purge_at: Option<Timestamp>,
+    cause: &Cause<'_>,
+) -> Edit {
+    let mut edit = Edit::of_record(cause);
+    edit.set(item::REVOKED_AT, item::number(revocation.at));
+    edit.set(item::REVOKED_BECAUSE, item::text(revocation.because.as_str()));
+    if let Some(purge_at) = purge_at {
+        edit.set(item::PURGE_AT, item::number(purge_at));
+    }
+    edit.remove(item::LIVE_UNTIL);
+    edit
 }

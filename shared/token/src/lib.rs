@@ -10,12 +10,14 @@
 //! | [`cursor`] | encrypts a position in a list, so that a client can neither read nor forge it |
 //! | [`keyring`] | the signing keys, and the subkey of each format |
 //! | [`record`] | the stored record of a token |
+//! | [`cause`] | who changes a record or a user, from where and why |
 //! | [`user`], [`fingerprint`] | the user, and the attributes that a token is bound to |
 //! | [`snapshot`] | digests of those attributes, so that a rejection can name the one that changed |
 //! | [`family`] | tokens created from one another, and the families that they issued |
 //! | [`lifecycle`] | decides whether a token is accepted, and when its record is purged |
 //! | [`scope`], [`reason`], [`timestamp`], [`period`], [`id`], [`secret`] | shared types |
 
+pub mod cause;
 pub mod codec;
 pub mod credential;
 pub mod cursor;
@@ -34,6 +36,7 @@ pub mod snapshot;
 pub mod timestamp;
 pub mod user;
 
+pub use cause::{Actor, Cause, Note, Origin};
 pub use codec::{Claim, Format, IssuedText, Issuer, open};
 pub use credential::Credential;
 pub use family::Family;

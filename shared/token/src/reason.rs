@@ -15,6 +15,8 @@ pub enum Reason {
     Unknown,
     /// The token was revoked.
     Revoked,
+    /// The token was revoked because its text was found in public.
+    Leaked,
     /// The token is disabled. It can be enabled again.
     Disabled,
     /// Another token replaced it.
@@ -31,12 +33,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in order of precedence.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Malformed,
         Self::Forged,
         Self::Expired,
         Self::Unknown,
         Self::Revoked,
+        Self::Leaked,
         Self::Replaced,
         Self::UserRemoved,
         Self::UserBlocked,
@@ -53,6 +56,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::Unknown => "unknown",
             Self::Revoked => "revoked",
+            Self::Leaked => "leaked",
             Self::Disabled => "disabled",
             Self::Replaced => "replaced",
             Self::UserBlocked => "user_blocked",

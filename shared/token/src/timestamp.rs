@@ -49,6 +49,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(duration.as_secs()))
     }
 
+    /// The start of the hour that contains it, in UTC.
+    #[must_use]
+    pub const fn start_of_hour(self) -> Self {
+        Self(self.0.saturating_sub(self.0 % 3_600))
+    }
+
     /// Adds calendar months in UTC. The day of the month stays the same, or becomes the last day of
     /// a shorter month. Returns `None` after the year 9999.
     pub fn after_months(self, months: u32) -> Option<Self> {

@@ -18,7 +18,7 @@ use hallpass_store::{
     sessions::{ProviderSession, Session},
     sweep::Place,
 };
-use hallpass_token::{Family, Scope, Text, User, UserId, secret::Digest};
+use hallpass_token::{Actor, Family, Scope, Text, User, UserId, secret::Digest};
 use lambda_http::Request;
 
 use crate::{
@@ -147,7 +147,7 @@ impl WebSession {
         user: &User,
         began: Began,
     ) -> Result<NewSession, Problem> {
-        let Context { service, now, randomness } = *context;
+        let Context { service, now, randomness, .. } = *context;
         let base = gateway::base(request);
         Self::end_former(context, request).await?;
         let (secret, _) = randomness.session()?;
@@ -189,13 +189,18 @@ impl WebSession {
     pub async fn end(&self, context: &Context<'_>) -> Result<String, Problem> {
         let Context { service, now, .. } = *context;
         service.store.end_session(&self.cookie.user_id, &self.cookie.digest(), now).await?;
-        Event::SignedOut(&self.session.user.id).log();
+        Event::SignedOut(&self.session.user.id).log(&context.cause(self.actor()));
         Ok(set_cookie(&self.base, SESSION, "", Duration::ZERO))
     }
 
     /// Returns the user, as read for this request.
     pub const fn user(&self) -> &User {
         &self.session.user
+    }
+
+    /// Returns the actor of what is done in the session.
+    pub const fn actor(&self) -> Actor<'static> {
+        Actor::Session(self.session.user.id)
     }
 
     /// Returns the scope of a session that an application began.
@@ -244,8 +249,9 @@ impl WebSession {
 
 impl NewSession {
     /// Signs the user in. Returns the value of the `Set-Cookie` header.
-    pub fn into_set_cookie(self) -> String {
-        Event::SignedIn(&self.cookie.family().id).log();
+    pub fn into_set_cookie(self, context: &Context<'_>) -> String {
+        let cause = context.cause(Actor::User(self.cookie.user_id));
+        Event::SignedIn(&self.cookie.family().id).log(&cause);
         set_cookie(&self.base, SESSION, self.cookie.text.expose_secret(), LIFETIME)
     }
 }

@@ -287,6 +287,7 @@ const fn label(state: State) -> &'static str {
         State::Suspended(_) => "disabled",
         State::Ended(Reason::Expired) => "expired",
         State::Ended(Reason::Revoked) => "revoked",
+        State::Ended(Reason::Leaked) => "revoked: it has leaked",
         State::Ended(Reason::Replaced) => "replaced",
         State::Ended(Reason::UserBlocked) => "invalid: the user was blocked",
         State::Ended(Reason::UserChanged) => "invalid: the user changed",

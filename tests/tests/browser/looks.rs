@@ -267,7 +267,7 @@ async fn the_pages_of_offers_accounts_and_portals_are_accessible() {
         system.json("POST", "/tokens", &admin, &offer).await.body_of(202);
     }
     let id = |text: &str| text.parse().unwrap();
-    system.store().add_maintainer(&id("4"), &id("1")).await.unwrap();
+    system.store().add_maintainer(&id("4"), &id("1"), &tests::CAUSE).await.unwrap();
     let key = json!({"name": "deployment", "user_id": "4"});
     system.json("POST", "/tokens", &admin, &key).await.body_of(201);
 

@@ -118,7 +118,8 @@ async fn a_user_signs_in_at_the_provider_and_out_again() {
 
     // Once the user is linked, the provider still knows the browser.
     let identity = Identity::new(&issuer, "ada@example.com");
-    let linked = system.store().link(&"1".parse().unwrap(), &identity).await.unwrap();
+    let linked =
+        system.store().link(&"1".parse().unwrap(), &identity, &tests::CAUSE).await.unwrap();
     assert_eq!(linked, Linked::Now);
     system.catch_up();
     browser.click_on("main a.button", "Sign in with 127.0.0.1").await;

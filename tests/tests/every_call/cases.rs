@@ -283,7 +283,7 @@ fn console(tokens: &Tokens) -> Vec<Case> {
 /// Returns the requests of a maintainer of the service account 4.
 async fn maintainer(world: &World, tokens: &Tokens) -> [Case; 4] {
     let (account, user) = ("4".parse().unwrap(), "1".parse().unwrap());
-    world.store.add_maintainer(&account, &user).await.unwrap();
+    world.store.add_maintainer(&account, &user, &tests::CAUSE).await.unwrap();
     let token = world.create_token(Format::Signed, "4", 12).await.record.id.to_string();
     let with = |method: &str, route: &str| {
         let request = Request::new(method, route).authorization(&bearer(&tokens["own"].text));

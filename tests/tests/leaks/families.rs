@@ -19,7 +19,7 @@ async fn a_family_is_found_though_everything_that_the_token_issued_has_expired()
     world.created(text_of(&renewed), &json!({"name": "a", "user_id": "1", "expires_in": 60})).await;
     let id = own_id(&world, text_of(&renewed)).await;
     let record = world.record(&id.parse().unwrap()).await;
-    world.store.withdraw(&record).await.unwrap();
+    world.store.withdraw(&record, &tests::CAUSE).await.unwrap();
     world.advance(61);
     let admin = world.token_of("admin", "letmein").await;
     assert_eq!(all_descendants(&world, &admin, &id).await.0, 1, "the rest of the family");
@@ -35,7 +35,7 @@ async fn a_family_that_is_found_issues_nothing_during_the_rest_of_the_search() {
     world.created(text_of(&renewed), &json!({"name": "a", "user_id": "1"})).await;
     let id = own_id(&world, text_of(&renewed)).await;
     let record = world.record(&id.parse().unwrap()).await;
-    world.store.withdraw(&record).await.unwrap();
+    world.store.withdraw(&record, &tests::CAUSE).await.unwrap();
     let admin = world.token_of("admin", "letmein").await;
     let issue = async {
         let response = world.create(&bearer(&first), &json!({"name": "b", "user_id": "1"})).await;

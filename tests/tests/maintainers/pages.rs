@@ -15,7 +15,7 @@ async fn start() -> System {
     let system = System::start(&[]).await;
     system.set_user(ACCOUNT, "permissions", set(&["ROLE_USER", "deploy"])).await;
     system.set_user(MAINTAINER, "permissions", set(&["ROLE_USER", "own"])).await;
-    system.store().add_maintainer(&id(ACCOUNT), &id(MAINTAINER)).await.unwrap();
+    system.store().add_maintainer(&id(ACCOUNT), &id(MAINTAINER), &tests::CAUSE).await.unwrap();
     system
 }
 
@@ -118,7 +118,7 @@ async fn the_page_is_absent_for_everyone_else() {
     for other in ["/profile/accounts/2", "/profile/accounts/99", "/profile/accounts/a%20b"] {
         assert_eq!(web_client.get(other).await.status, 404, "{other}");
     }
-    system.store().remove_maintainer(&id(ACCOUNT), &id(MAINTAINER)).await.unwrap();
+    system.store().remove_maintainer(&id(ACCOUNT), &id(MAINTAINER), &tests::CAUSE).await.unwrap();
     check_absent(&mut web_client, PAGE, "no longer a maintainer").await;
     system.stop().await;
 }

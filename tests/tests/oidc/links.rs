@@ -33,9 +33,15 @@ async fn a_link_has_two_sides_and_is_the_only_way_in() {
     setup.system.set_user("1", "oidc_identity", text("x")).await;
     assert_eq!(status().await, 403);
     assert_eq!(setup.link("2", ADA).await, Linked::Now, "a link with one side is none");
-    let how = Invalidate { fresh: 7, now: setup.system.now(), retention: Duration::ZERO };
-    assert_eq!(store.unlink(&"2".parse().unwrap(), how).await.unwrap(), Unlinked::Now);
-    assert_eq!(store.unlink(&"2".parse().unwrap(), how).await.unwrap(), Unlinked::Before);
+    let how = Invalidate { fresh: 7, retention: Duration::ZERO };
+    assert_eq!(
+        store.unlink(&"2".parse().unwrap(), how, &tests::CAUSE).await.unwrap(),
+        Unlinked::Now
+    );
+    assert_eq!(
+        store.unlink(&"2".parse().unwrap(), how, &tests::CAUSE).await.unwrap(),
+        Unlinked::Before
+    );
     assert_eq!(status().await, 403);
     setup.system.stop().await;
 }
@@ -46,7 +52,7 @@ async fn a_user_who_is_removed_and_added_again_is_not_linked() {
     let store = setup.system.store();
     let id = "1".parse().unwrap();
     let user = store.user(&id).await.unwrap().unwrap();
-    users::remove(&store, &user).await.unwrap();
+    users::remove(&store, &user, &tests::CAUSE).await.unwrap();
     assert_eq!(setup.sign_in(&mut setup.browser(), ADA, |_| {}).await.status, 403);
     let again = NewUser {
         id,
@@ -57,7 +63,7 @@ async fn a_user_who_is_removed_and_added_again_is_not_linked() {
         permissions: Scope::default(),
         token_generation: 3,
     };
-    store.add_user(&again).await.unwrap();
+    store.add_user(&again, &tests::CAUSE).await.unwrap();
     assert_eq!(setup.sign_in(&mut setup.browser(), ADA, |_| {}).await.status, 403);
     setup.system.stop().await;
 }
@@ -70,8 +76,9 @@ async fn unlinking_ends_sessions_and_tokens() {
     assert_eq!(browser.get(OWN).await.status, 200);
     let token = browser.create_token(&[("name", "a"), ("limit", "all")]).await;
     assert_eq!(setup.system.verdict(&token).await, "allow");
-    let how = Invalidate { fresh: 7, now: setup.system.now(), retention: Duration::ZERO };
-    let unlinked = setup.system.store().unlink(&"1".parse().unwrap(), how).await.unwrap();
+    let how = Invalidate { fresh: 7, retention: Duration::ZERO };
+    let unlinked =
+        setup.system.store().unlink(&"1".parse().unwrap(), how, &tests::CAUSE).await.unwrap();
     assert_eq!(unlinked, Unlinked::Now);
     assert_eq!(browser.get(OWN).await.status, 401);
     assert_ne!(setup.system.verdict(&token).await, "allow");

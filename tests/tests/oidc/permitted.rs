@@ -66,7 +66,7 @@ async fn the_parameters_permit_exactly_what_sign_ins_ask_for() {
         permissions: Scope::default(),
         token_generation: 1,
     };
-    world.store.add_user(&leo).await.unwrap();
+    world.store.add_user(&leo, &tests::CAUSE).await.unwrap();
     tap.seen();
     sign_in(&world, &provider, "leo", |grant| grant.claims["employee"] = json!("leo")).await;
     for groups in [json!(["a"]), json!(["b"])] {

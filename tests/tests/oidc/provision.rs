@@ -129,13 +129,13 @@ async fn a_blocked_an_unlinked_and_a_removed_user() {
     assert_eq!(setup.arrive("bea", "bea", json!([])).await, blocked);
     setup.system.set_user(id.as_str(), "status", text("active")).await;
     // One whom an administrator unlinked is not linked again by signing in.
-    let how = Invalidate { fresh: 7, now: setup.system.now(), retention: Duration::ZERO };
-    setup.system.store().unlink(&id, how).await.unwrap();
+    let how = Invalidate { fresh: 7, retention: Duration::ZERO };
+    setup.system.store().unlink(&id, how, &tests::CAUSE).await.unwrap();
     assert_eq!(setup.arrive("bea", "bea", json!([])).await.0, 403);
     assert_eq!(setup.link(id.as_str(), "bea").await, Linked::Now);
     assert_eq!(setup.arrive("bea", "bea", json!([])).await.0, 200);
     // One who was removed is a new user, with none of the old tokens.
-    setup.system.store().remove_user(&id).await.unwrap();
+    setup.system.store().remove_user(&id, &tests::CAUSE).await.unwrap();
     assert_eq!(setup.arrive("bea", "bea", json!([])).await.0, 200);
     assert_ne!(setup.system.verdict(&token).await, "allow");
     setup.system.stop().await;
@@ -210,7 +210,7 @@ async fn the_first_sign_in_links_only_a_user_whom_nothing_protects() {
             permissions: (id == "23").then(|| "ROLE_ADMIN".parse().unwrap()).into_iter().collect(),
             token_generation: 1,
         };
-        store.add_user(&user).await.unwrap();
+        store.add_user(&user, &tests::CAUSE).await.unwrap();
     }
     system.set_user("22", "kind", text("app")).await;
     system.set_user("24", "status", text("blocked")).await;
@@ -249,7 +249,7 @@ async fn an_address_links_a_user_only_if_the_provider_has_verified_it() {
         permissions: hallpass_token::Scope::default(),
         token_generation: 1,
     };
-    setup.system.store().add_user(&user).await.unwrap();
+    setup.system.store().add_user(&user, &tests::CAUSE).await.unwrap();
     let check = async |verified: Value, status: u16| {
         let change = |grant: &mut Grant| {
             grant.claims["email"] = json!("bea@example.com");

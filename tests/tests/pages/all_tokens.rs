@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_token::{Format, Permission, Record, Scope};
+use hallpass_token::{Format, Permission, Reason, Record, Revocation, Scope};
 use tests::{Request, World, api::text, html::elements, tables::TestToken, web_client::WebClient};
 
 const DAY: u64 = 86_400;
@@ -100,25 +100,26 @@ async fn token(
     world.create_token_with(Format::Signed, user, seed, adjust).await
 }
 
-const ALL: &[usize] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+const ALL: &[usize] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13];
 
 /// The parameters of the page, and the numbers of the tokens that it lists.
 type Filter = (&'static [(&'static str, &'static str)], &'static [usize]);
 
-const FILTERS: [Filter; 18] = [
+const FILTERS: [Filter; 19] = [
     (&[], ALL),
     (&[("state", "active")], &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
     (&[("state", "disabled")], &[10]),
-    (&[("state", "inactive")], &[11, 12]),
+    (&[("state", "inactive")], &[11, 12, 13]),
+    (&[("state", "leaked")], &[13]),
     (&[("state", "nonsense")], ALL),
     (&[("expires", "7")], &[1]),
     (&[("expires", "30")], &[1, 2]),
     (&[("expires", "5000")], ALL),
     (&[("used", "30")], &[4, 5]),
     (&[("used", "90")], &[4]),
-    (&[("used", "never")], &[1, 2, 3, 4, 7, 8, 9, 10, 11, 12]),
-    (&[("permission", "orders:read")], &[1, 2, 3, 4, 5, 6, 7, 10, 11]),
-    (&[("permission", " orders:read ")], &[1, 2, 3, 4, 5, 6, 7, 10, 11]),
+    (&[("used", "never")], &[1, 2, 3, 4, 7, 8, 9, 10, 11, 12, 13]),
+    (&[("permission", "orders:read")], &[1, 2, 3, 4, 5, 6, 7, 10, 11, 13]),
+    (&[("permission", " orders:read ")], &[1, 2, 3, 4, 5, 6, 7, 10, 11, 13]),
     (&[("permission", "orders")], &[]),
     (&[("permission", "<b>%&")], &[]),
     (&[("permission", "ROLE_ADMIN"), ("state", "active")], &[]),
@@ -160,6 +161,8 @@ async fn a_filter_lists_exactly_its_tokens() {
         token(&world, ("1", 11), |record| record.expires_at = Some(now.before(days(1)))).await,
     );
     tokens.push(token(&world, ("3", 12), |_| {}).await);
+    let leaked = Some(Revocation { at: now, because: Reason::Leaked });
+    tokens.push(token(&world, ("1", 13), |record| record.revoked = leaked).await);
     world.set_user("3", "status", Some(text("blocked"))).await;
     let mut browser = WebClient::signed_in(&world, "admin", "letmein").await;
     let number = |id: &String| {

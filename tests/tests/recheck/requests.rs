@@ -82,7 +82,7 @@ impl Case {
     /// stands for a failure without a status.
     pub(crate) async fn ask(&self, world: &World) -> Result<String, u16> {
         let (service, randomness) = (world.service(), entropy::randomness());
-        let context = Context { service: &service, now: now(world), randomness: &randomness };
+        let context = Context::new(&service, now(world), &randomness);
         let operated: Pin<Box<dyn Future<Output = _> + Send>> = match &self.asking {
             Asking::Request(request) => {
                 let response = world.send("Generate", Request::clone(request)).await;
@@ -95,6 +95,7 @@ impl Case {
             Asking::Issue(owner) => {
                 let owner = world.store.user(&owner.parse().unwrap()).await.unwrap().unwrap();
                 let order = Order {
+                    operator: "ada".to_owned(),
                     owner,
                     jwt: false,
                     name: None,
@@ -105,7 +106,9 @@ impl Case {
                 Box::pin(async { operator::issue(&context, order).await.map(|(text, _)| text) })
             }
             Asking::Rotate(old) => Box::pin(async {
-                operator::rotate(&context, &old.id).await.map(|rotation| rotation.text)
+                operator::rotate(&context, "ada".to_owned(), &old.id)
+                    .await
+                    .map(|rotation| rotation.text)
             }),
         };
         operated.await.map(|text| text.expose_secret().to_owned()).map_err(|_| 0)

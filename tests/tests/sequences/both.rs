@@ -213,6 +213,7 @@ impl Both<'_> {
         let owner = self.ground.world.store.user(&id.parse().unwrap()).await.unwrap()?;
         let expires_at = Some(now.after(std::time::Duration::from_secs(LIFE)));
         let order = Order {
+            operator: "ada".to_owned(),
             owner,
             jwt: form == Form::Jwt,
             name: None,
@@ -220,8 +221,8 @@ impl Both<'_> {
             scope: None,
             expires_at,
         };
-        let context =
-            Context { service: &self.ground.service, now, randomness: &entropy::randomness() };
+        let randomness = entropy::randomness();
+        let context = Context::new(&self.ground.service, now, &randomness);
         let issued = operator::issue(&context, order).await;
         issued.ok().map(|(text, _)| text.expose_secret().to_owned())
     }

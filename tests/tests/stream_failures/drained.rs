@@ -12,7 +12,7 @@ use std::{
 
 use hallpass_dev::template::Template;
 use hallpass_prune::{Event, Prune, Response};
-use hallpass_token::Format;
+use hallpass_token::{Cause, Format};
 use serde_json::json;
 use tests::{TEMPLATE, World, api::text, long::long, tables::RETENTION};
 
@@ -94,7 +94,8 @@ async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_
             clock.is_before(deadline)
         };
         let event = serde_json::from_value::<Event>(json!({"Records": records})).unwrap();
-        let response: Response = prune.handle(event, world.now(), &may_go_on).await.unwrap();
+        let response: Response =
+            prune.handle(event, &Cause::system(world.now()), &may_go_on).await.unwrap();
         assert!(clock.now() < deadline + RESERVE, "prune stops before Lambda ends the invocation");
         match failures(response).as_slice() {
             [] => break,

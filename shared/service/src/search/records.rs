@@ -29,6 +29,8 @@ pub enum TokenState {
     Active,
     /// An administrator disabled the token, and can enable it again.
     Disabled,
+    /// The token was revoked because its text was found in public. It is inactive as well.
+    Leaked,
     /// The token is expired, revoked, replaced or invalid, or its user is blocked.
     Inactive,
 }
@@ -134,8 +136,9 @@ impl TokenFilter {
         let holds = |name: &String| user.is_some_and(|user| user.permissions.holds(name));
         // A token that has ended does not expire any more.
         let expires = self.expires_within.is_none() || state != TokenState::Inactive;
-        expires
-            && self.state.is_none_or(|listed| listed == state)
-            && self.permission.as_ref().is_none_or(holds)
+        let is_leaked =
+            record.revoked.is_some_and(|revocation| revocation.because == Reason::Leaked);
+        let is_listed = |listed| listed == state || (listed == TokenState::Leaked && is_leaked);
+        expires && self.state.is_none_or(is_listed) && self.permission.as_ref().is_none_or(holds)
     }
 }

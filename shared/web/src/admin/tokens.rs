@@ -56,9 +56,10 @@ struct Asked {
 /// The values of the parameters, besides any permission.
 const EXPIRES: [&str; 2] = ["7", "30"];
 const USED: [&str; 3] = ["30", "90", "never"];
-const STATES: [(&str, TokenState); 3] = [
+const STATES: [(&str, TokenState); 4] = [
     ("active", TokenState::Active),
     ("disabled", TokenState::Disabled),
+    ("leaked", TokenState::Leaked),
     ("inactive", TokenState::Inactive),
 ];
 
