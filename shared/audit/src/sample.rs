@@ -1,8 +1,18 @@
-//! Records for tests.
+//! Records, users and signers for tests.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 use hallpass_token::{Timestamp, Value};
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
+};
 
-use crate::image::Image;
+use crate::{event::Written, image::Image, signature::LocalSigner};
 
 pub(crate) const HASH: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 pub(crate) const OTHER_HASH: &str = "BBBBBBBBBBBBBBBBBBBBBA";
@@ -17,6 +27,10 @@ pub(crate) fn number(number: u64) -> Value {
 
 pub(crate) fn at(unix: u64) -> Timestamp {
     Timestamp::from_unix(unix).unwrap()
+}
+
+pub(crate) fn written(unix: u64) -> Written {
+    Written { at: at(unix), by_ttl: false }
 }
 
 /// An image with these attributes.
@@ -55,4 +69,19 @@ pub(crate) fn record(hash: &str, version: u64) -> Image {
 /// The developer token of this hash, at this version.
 pub(crate) fn developer(hash: &str, version: u64) -> Image {
     with(&record("developer", version), &[("token_hash", text(hash))])
+}
+
+/// Runs a future that never waits.
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the future waits"),
+    }
+}
+
+/// A signer with a fresh key.
+pub(crate) fn signer(key_id: &str) -> LocalSigner {
+    let random = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+    LocalSigner::from_pkcs8(key_id, pkcs8.as_ref(), random).unwrap()
 }

@@ -26,6 +26,11 @@ impl Sum {
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// The first 8 bytes, as a number.
+    pub(crate) fn short(&self) -> u64 {
+        self.0.first_chunk().copied().map_or(0, u64::from_be_bytes)
+    }
 }
 
 impl fmt::Display for Sum {
