@@ -10,12 +10,14 @@
 //! | [`event`], [`user_event`] | what happened to a token or a user |
 //! | [`entry`], [`object`] | the lines of the audit log, and the objects that hold them |
 //! | [`digest`], [`signature`] | the hourly signed digests that chain the objects |
+//! | [`verify`], [`finding`] | proves that log and table are complete and unchanged |
 //! | [`usage`], [`network`] | when, from where and by which clients a token is used |
 //! | [`hour`], [`sum`] | shared types |
 
 pub mod digest;
 pub mod entry;
 pub mod event;
+pub mod finding;
 pub mod hour;
 pub mod image;
 mod instant;
@@ -27,10 +29,12 @@ pub mod signature;
 pub mod sum;
 pub mod usage;
 pub mod user_event;
+pub mod verify;
 
 pub use digest::{Digest, Listed};
 pub use entry::Entry;
 pub use event::{Event, KINDS, Kind, Written, events};
+pub use finding::Finding;
 pub use hour::Hour;
 pub use image::{Image, Unreadable};
 pub use object::{Area, Object};
@@ -38,3 +42,4 @@ pub use signature::{LocalSigner, PublicKey, Signer};
 pub use sum::Sum;
 pub use usage::{Usage, Use, usage};
 pub use user_event::user_events;
+pub use verify::{Options, Report, Verifier};
