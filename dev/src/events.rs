@@ -1,5 +1,5 @@
-//! The background work of AWS: delivers the user stream to prune, deletes expired items, and runs
-//! the schedules.
+//! The background work of AWS: delivers the streams to prune and notify, deletes expired items, and
+//! runs the schedules.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,6 +13,8 @@ use tokio::{
 use hallpass_runtime::files;
 
 use super::{engine::Handle, gateway::Invoke, template::Stream};
+
+pub mod filter;
 
 /// The delivery of one table's stream to one function.
 pub struct Delivery {
@@ -33,6 +35,13 @@ const DELIVERIES: u32 = 5;
 
 /// The interval between two deletions of expired items. On AWS they take up to days.
 const TTL: Duration = Duration::from_secs(10);
+
+impl Stream {
+    /// Returns whether the function takes a record.
+    pub fn takes(&self, record: &Value) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
+    }
+}
 
 impl Delivery {
     /// Creates a delivery that continues at the position in `file`, or starts at the beginning of
@@ -57,7 +66,11 @@ impl Delivery {
             let batch =
                 tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())??;
             let Some(last) = batch.last else { return Ok(()) };
-            deliver(&self.invoke, &self.stream.function, batch.records).await;
+            let mut records = batch.records;
+            records.retain(|record| self.stream.takes(record));
+            if !records.is_empty() {
+                deliver(&self.invoke, &self.stream.function, records).await;
+            }
             if let Some(file) = &self.file {
                 files::write_private(file, &last).map_err(|error| error.to_string())?;
             }
@@ -72,7 +85,7 @@ impl Delivery {
         loop {
             ticks.tick().await;
             if let Err(error) = self.drain().await {
-                tracing::error!(target: TARGET, error, "cannot read the user stream");
+                tracing::error!(target: TARGET, error, table = self.stream.table, "cannot read a stream");
             }
         }
     }
@@ -103,8 +116,11 @@ pub async fn deliver(invoke: &Invoke, function: &str, records: Vec<Value>) -> Ve
         given_up.append(&mut records);
     }
     if !given_up.is_empty() {
-        tracing::error!(target: TARGET, records = given_up.len(), "gave up on records of the user \
-                                                                   stream");
+        tracing::error!(
+            target: TARGET,
+            { records = given_up.len(), function },
+            "gave up on records of a stream"
+        );
     }
     given_up
 }

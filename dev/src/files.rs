@@ -20,6 +20,8 @@ pub const DATABASE: &str = "dynamodb.sqlite";
 pub const RING: &str = "keys.json";
 /// The position up to which the user stream was delivered.
 pub const POSITION: &str = "stream-position";
+/// The position up to which the token stream was delivered.
+pub const POSITION_OF_TOKENS: &str = "token-stream-position";
 const LOCK: &str = "lock";
 /// The files that the engine keeps next to the database while it is open.
 const DATABASE_FILES: [&str; 2] = ["dynamodb.sqlite-wal", "dynamodb.sqlite-shm"];

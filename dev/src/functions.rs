@@ -1,4 +1,4 @@
-//! The five functions, invoked as Lambda invokes them: they take an event, and return a response or
+//! The six functions, invoked as Lambda invokes them: they take an event, and return a response or
 //! an error message.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -6,10 +6,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use hallpass_generate::oidc;
 use hallpass_http::gateway;
 use hallpass_oidc::Provider;
+use hallpass_notify::Notify;
 use hallpass_prune::Prune;
 use hallpass_runtime::{
     entropy,
-    settings::{self, ConfigError, Lookup},
+    settings::{ConfigError, Lookup},
 };
 use hallpass_service::{Context, Service};
 use hallpass_token::{Cause, Timestamp};
@@ -36,6 +37,7 @@ pub struct Functions {
     revoke: Arc<Service>,
     console: Arc<Service>,
     prune: Arc<Prune>,
+    notify: Arc<Notify>,
     clock: Clock,
 }
 
@@ -52,14 +54,6 @@ impl Functions {
         let service =
             |function: &str| with_environment(template, overrides, function, Service::new);
         let authorizer = |lookup: Lookup<'_>| Authorizer::new(Service::new(lookup)?, lookup);
-        let prune = |lookup: Lookup<'_>| {
-            let bound_to = settings::bound_to(lookup).ok();
-            Ok(Prune {
-                store: hallpass_service::service::store(lookup)?,
-                retention: settings::record_retention(lookup)?,
-                bound_to,
-            })
-        };
         Ok(Self {
             verify_authorizer: with_environment(
                 template,
@@ -71,7 +65,8 @@ impl Functions {
             provider: with_environment(template, overrides, "Generate", oidc::provider)?,
             revoke: service("Revoke")?,
             console: service("Console")?,
-            prune: with_environment(template, overrides, "Prune", prune)?,
+            prune: with_environment(template, overrides, "Prune", Prune::new)?,
+            notify: with_environment(template, overrides, "Notify", Notify::new)?,
             clock,
         })
     }
@@ -117,6 +112,10 @@ impl Functions {
             "Prune" => {
                 let cause = Cause::system(now);
                 return serialized(self.prune.handle(parsed(event)?, &cause, &|| true).await);
+            }
+            "Notify" => {
+                let cause = Cause::system(now);
+                return serialized(self.notify.handle(parsed(event)?, &cause, &|| true).await);
             }
             "Generate" => {
                 let context = Context::new(&self.generate, now, &randomness);

@@ -6,6 +6,7 @@
 //! Gateway and Lambda send.
 
 pub mod application;
+pub mod aws;
 pub mod ca;
 pub mod demo;
 pub mod engine;
@@ -94,8 +95,12 @@ pub struct Dev {
     pub application_url: Option<String>,
     /// How commands and tests reach the tables and keys.
     pub stack: RunningStack,
-    /// The delivery of the user stream, for tests that run it themselves.
+    /// The delivery of the user stream to prune, for tests that run it themselves.
     pub delivery: Arc<Delivery>,
+    /// The delivery of the token stream to notify, for tests that run it themselves.
+    pub notifications: Arc<Delivery>,
+    /// S3, EventBridge and KMS.
+    pub aws: Aws,
     stop: watch::Sender<bool>,
     serving: JoinSet<()>,
     /// Aborted when the stack is dropped.
@@ -149,14 +154,22 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     )
     .await?;
 
+    let access = Access {
+        access_key_id: credentials.access_key_id.clone(),
+        secret_access_key: Text::new(credentials.secret_access_key.clone()),
+    };
+    let aws = Aws::start(data.path(), &access, Arc::clone(&options.clock)).await?;
+
     let url = format!("https://localhost:{port}{}", options.base_path);
-    let environment = environment(&template, &options, &engine, &secrets, credentials);
+    let environment = environment(&template, &options, (&engine, &secrets, &aws), credentials);
     let stack = RunningStack { url: url.clone(), environment };
     let functions = Functions::new(&template, &stack.environment, Arc::clone(&options.clock))?;
     add_demo_users(&store(&stack)?).await?;
 
     let invoke = functions.invoke();
-    let delivery = delivery(&template, &engine, &invoke, &data)?;
+    let deliver = |function, file| delivery(&template, function, &engine, &invoke, data.file(file));
+    let delivery = deliver("Prune", files::POSITION)?;
+    let notifications = deliver("Notify", files::POSITION_OF_TOKENS)?;
     let mut fronts = vec![(listeners, serving::gateway(&options, &template, Arc::clone(&invoke))?)];
     let mut application_url = None;
     if let Some((application, (listeners, port))) = application {
@@ -164,7 +177,7 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
         fronts.push((listeners, gateway));
         application_url = Some(format!("https://localhost:{port}"));
     }
-    let background = background(&options, &template, &engine, &delivery, &invoke);
+    let background = background(&options, &template, &engine, [&delivery, &notifications], &invoke);
     let log = serving::access_log(&options, &stack.environment);
     let (stop, serving) = serving::serve(fronts, &tls, log.as_ref());
     stack.write(data.path()).map_err(|error| StartError::new("cannot write stack.json", error))?;
@@ -173,6 +186,8 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
         application_url,
         stack,
         delivery,
+        notifications,
+        aws,
         stop,
         serving,
         _background: background,
@@ -188,8 +203,7 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
 fn environment(
     template: &Template,
     options: &Options,
-    engine: &Engine,
-    secrets: &Secrets,
+    (engine, secrets, aws): (&Engine, &Secrets, &Aws),
     credentials: Credentials,
 ) -> BTreeMap<String, String> {
     let mut environment = template.environment("Generate");
@@ -211,24 +225,32 @@ fn environment(
             ("AWS_ACCESS_KEY_ID", credentials.access_key_id),
             ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key),
             ("HALLPASS_SECRETS_ENDPOINT", secrets.endpoint()),
+            ("HALLPASS_S3_ENDPOINT", aws.s3_endpoint()),
+            ("HALLPASS_KMS_ENDPOINT", aws.json_endpoint()),
+            ("HALLPASS_EVENTS_ENDPOINT", aws.json_endpoint()),
+            ("HALLPASS_AUDIT_BUCKET", aws::BUCKET.to_owned()),
+            ("HALLPASS_AUDIT_KEY", aws::ALIAS.to_owned()),
+            ("HALLPASS_EVENT_BUS", "default".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
     environment
 }
 
-/// Starts what AWS runs in the background: TTL, the user stream and the schedules.
+/// Starts what AWS runs in the background: TTL, the streams and the schedules.
 fn background(
     options: &Options,
     template: &Template,
     engine: &Engine,
-    delivery: &Arc<Delivery>,
+    deliveries: [&Arc<Delivery>; 2],
     invoke: &Invoke,
 ) -> JoinSet<()> {
     let mut background = JoinSet::new();
     background.spawn(events::expire(engine.database()));
     if options.prune {
-        background.spawn(Arc::clone(delivery).run());
+        for delivery in deliveries {
+            background.spawn(Arc::clone(delivery).run());
+        }
         for (function, every) in &template.schedules {
             background.spawn(events::run_on_schedule(Arc::clone(invoke), function.clone(), *every));
         }
@@ -236,19 +258,20 @@ fn background(
     background
 }
 
-/// Creates the delivery of the template's stream, which continues where the last one stopped.
+/// Creates the delivery of the stream that a function reads, which continues where the last one
+/// stopped.
 fn delivery(
     template: &Template,
+    function: &str,
     engine: &Engine,
     invoke: &Invoke,
-    data: &DataDir,
+    position: PathBuf,
 ) -> Result<Arc<Delivery>, StartError> {
-    let stream = template.streams.first().cloned();
+    let stream = template.streams.iter().find(|stream| stream.function == function).cloned();
     let stream = stream.ok_or_else(|| {
-        StartError::new("cannot read template.yaml", "no function reads a stream")
+        StartError::new("cannot read template.yaml", format!("{function} reads no stream"))
     })?;
-    let position = Some(data.file(files::POSITION));
-    Ok(Arc::new(Delivery::new(engine.database(), Arc::clone(invoke), stream, position)))
+    Ok(Arc::new(Delivery::new(engine.database(), Arc::clone(invoke), stream, Some(position))))
 }
 
 impl Dev {

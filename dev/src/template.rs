@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::events::filter::Pattern;
+
 /// How long API Gateway caches an authorizer's response by default, in seconds ([Lambda
 /// authorizers](https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization.html)).
 const DEFAULT_TTL_SECONDS: u32 = 300;
@@ -115,7 +117,7 @@ pub struct GatewayResponse {
 }
 
 /// A function that reads a table's stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
     /// The logical id of the function.
     pub function: String,
@@ -123,6 +125,8 @@ pub struct Stream {
     pub table: String,
     /// The maximum number of records per invocation.
     pub batch_size: u32,
+    /// The patterns, one of which a record must match. None takes every record.
+    pub filters: Vec<Pattern>,
 }
 
 /// Why a template cannot be used.
@@ -273,6 +277,12 @@ impl Template {
                     function: id.to_owned(),
                     table: stream.stream,
                     batch_size: stream.batch_size.unwrap_or(100),
+                    filters: stream
+                        .filter_criteria
+                        .filters
+                        .iter()
+                        .map(|filter| Pattern::parse(&filter.pattern, &place))
+                        .collect::<Result<_, _>>()?,
                 }),
                 sam::Trigger::Schedule(every) => self.schedules.push((id.to_owned(), every)),
             }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hallpass_prune::{Event, Prune, Response};
+use hallpass_prune::{Event, Notices, Prune, Response};
 use hallpass_runtime::settings;
 use serde_json::{Value, json};
 
@@ -25,7 +25,9 @@ pub async fn run(stack: &Stack, terminal: Terminal) -> Result<(), CommandError> 
     let retention = settings::record_retention(&stack.lookup()).map_err(NoStack::ConfigError)?;
     let now = clock::now(stack, terminal).await?;
     let cause = stack.cause(now).await;
-    let prune = Prune { store: stack.store()?, retention, bound_to: None };
+    let notices = Notices::read(&stack.lookup()).map_err(NoStack::ConfigError)?;
+    let store = stack.store()?;
+    let prune = Prune { store, retention, bound_to: None, notices, audit: None, bus: None };
     let bar = terminal::progress("parts of the token table swept:", None);
     let parts = AtomicU64::new(0);
     let keeps_going = || {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_prune::{Event, Prune, Response, Swept};
+use hallpass_prune::{Event, Prune, Response, Swept, Notices};
 use hallpass_token::{Cause, Format, secret::Digest};
 use serde_json::{Value, json};
 use tests::{
@@ -38,6 +38,9 @@ async fn sweep_parts(world: &World, parts: usize) -> Swept {
         store: world.store.clone(),
         retention: std::time::Duration::from_secs(RETENTION),
         bound_to: None,
+        notices: Notices::NONE,
+        audit: None,
+        bus: None,
     };
     let checks = AtomicUsize::new(0);
     let may_go_on = || checks.fetch_add(1, Ordering::SeqCst) < parts;

@@ -47,7 +47,7 @@ pub(super) const FUNCTION: Place = Place {
 
 /// The properties of an event of type `DynamoDB`.
 pub(super) const STREAM: Place = Place {
-    acted: &["Stream", "BatchSize"],
+    acted: &["Stream", "BatchSize", "FilterCriteria"],
     idle: &[
         "BisectBatchOnFunctionError",
         "DestinationConfig",
@@ -88,7 +88,7 @@ pub(super) const TABLE: Place = Place {
 };
 
 /// The resource types that have no effect on one machine.
-const IDLE: [&str; 16] = [
+const IDLE: [&str; 19] = [
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::DomainName",
     "AWS::AppConfig::Application",
@@ -98,8 +98,11 @@ const IDLE: [&str; 16] = [
     "AWS::CloudWatch::Dashboard",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
+    "AWS::KMS::Key",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",

@@ -93,6 +93,20 @@ pub(super) struct EventAuth {
 pub(super) struct StreamEvent {
     pub(super) stream: String,
     pub(super) batch_size: Option<u32>,
+    #[serde(default)]
+    pub(super) filter_criteria: FilterCriteria,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct FilterCriteria {
+    pub(super) filters: Vec<Filter>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct Filter {
+    pub(super) pattern: String,
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,7 @@ use hallpass_runtime::{
     settings::{ConfigError, Lookup},
 };
 use hallpass_service::service;
+use hallpass_sinks::{Bucket, Bus};
 use hallpass_store::{
     Failure, Store,
     sweep::{Invalidation, Place},
@@ -22,9 +23,12 @@ use hallpass_token::{Binding, Cause, Timestamp};
 use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
+mod notices;
 pub mod stream;
 mod sweep;
+mod users;
 
+pub use notices::Notices;
 pub use sweep::Swept;
 
 /// The maximum number of users and of writes that are processed concurrently.
@@ -46,6 +50,12 @@ pub struct Prune {
     /// The attributes that tokens and sessions are bound to. `None` means that every change of a
     /// user counts.
     pub bound_to: Option<Binding>,
+    /// When the owners of tokens are told that these expire (`HALLPASS_EXPIRY_NOTICES`).
+    pub notices: Notices,
+    /// The bucket of the audit log.
+    pub audit: Option<Bucket>,
+    /// The bus of the events.
+    pub bus: Option<Bus>,
 }
 
 /// An event that invokes prune.
@@ -79,14 +89,25 @@ impl Prune {
     /// Returns a [`ConfigError`] that names the first setting that is invalid or whose table is
     /// inaccessible.
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
-        let bound_to = settings::bound_to(lookup).ok();
-        let prune = Self {
-            store: service::store(lookup)?,
-            retention: settings::record_retention(lookup)?,
-            bound_to,
-        };
+        let prune = Self::new(lookup)?;
         log::compare_clocks(now, prune.store.check_as_pruner().await?);
         Ok(prune)
+    }
+
+    /// Creates prune from its settings.
+    ///
+    /// # Errors
+    /// Returns a [`ConfigError`] that names the first invalid setting.
+    pub fn new(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let connection = service::connection(lookup)?;
+        Ok(Self {
+            store: service::store(lookup)?,
+            retention: settings::record_retention(lookup)?,
+            bound_to: settings::bound_to(lookup).ok(),
+            notices: Notices::read(lookup)?,
+            audit: hallpass_sinks::bucket(&connection, lookup)?,
+            bus: hallpass_sinks::bus(&connection, lookup)?,
+        })
     }
 
     /// Handles one event, at the time of the cause, which every change names. When `may_go_on` returns false, a sweep stops after the current part, and

@@ -66,6 +66,9 @@ impl Prune {
         cause: &Cause<'_>,
         may_go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<DynamoDbEventResponse, Failure> {
+        let said = self.said(&records, cause.at);
+        let numbers = records.iter().filter_map(|record| record.change.sequence_number.clone());
+        let numbers: Vec<String> = numbers.collect();
         let drain = |(user_id, changes)| Drain { user_id, changes, after: None };
         let mut waiting: Vec<Drain> = changes(records, cause.at)?.into_iter().map(drain).collect();
         let mut unfinished: BTreeMap<UserId, Vec<String>> = BTreeMap::new();
@@ -96,6 +99,11 @@ impl Prune {
         let mut response = DynamoDbEventResponse::default();
         response.batch_item_failures =
             unfinished.values().flatten().map(|number| failed(number)).collect();
+        // Tokens are invalidated regardless of the log and the bus.
+        if let Err(failure) = self.keep(said).await {
+            ServiceEvent::Failed(&failure).log(cause);
+            response.batch_item_failures = numbers.iter().map(|number| failed(number)).collect();
+        }
         Ok(response)
     }
 
@@ -255,12 +263,16 @@ fn change(record: EventRecord, now: Timestamp) -> Result<Option<(UserId, Change)
 }
 
 fn image(item: serde_dynamo::Item) -> Image {
-    let attributes: BTreeMap<String, Value> =
-        item.into_inner().into_iter().map(|(name, value)| (name, to_value(value))).collect();
+    let attributes = values(item);
     if attributes.is_empty() {
         return Image::Absent;
     }
     User::from_attributes(attributes).map_or(Image::Unreadable, |user| Image::User(Box::new(user)))
+}
+
+/// Returns the values of the attributes of an item.
+pub(crate) fn values(item: serde_dynamo::Item) -> BTreeMap<String, Value> {
+    item.into_inner().into_iter().map(|(name, value)| (name, to_value(value))).collect()
 }
 
 fn to_value(value: AttributeValue) -> Value {

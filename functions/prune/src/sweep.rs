@@ -1,7 +1,10 @@
 //! The scheduled sweep. A paged Scan of the tokens table purges items that TTL has not deleted yet,
 //! and invalidates tokens whose stream record was lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::try_join_all;
 use hallpass_runtime::log::TARGET;
@@ -24,6 +27,8 @@ pub struct Swept {
     pub purged: u64,
     /// The number of tokens and sessions invalidated because their user changed.
     pub invalidated: u64,
+    /// The number of tokens whose owners are told that these expire soon.
+    pub notified: u64,
     /// The number of pointers removed: those of deleted developer tokens, and of names that users
     /// no longer have.
     pub dropped: u64,
@@ -60,6 +65,7 @@ impl Prune {
             amount = swept.purged,
             seen = swept.seen,
             invalidated = swept.invalidated,
+            notified = swept.notified,
             dropped = swept.dropped,
             unreadable = swept.unreadable,
             finished = swept.finished,
@@ -103,6 +109,7 @@ impl Prune {
             }
         }
         self.reconcile(&records, &sessions, cause, swept).await?;
+        self.notify(&records, cause, swept).await?;
         self.drop_stale_names(&names, swept).await?;
         for some in pointers.chunks(AT_ONCE) {
             let dropping =
@@ -165,6 +172,27 @@ impl Prune {
         let invalidated: Vec<Invalidation> = invalidated.collect();
         self.invalidate_all(&invalidated, cause, &|| true).await?;
         swept.invalidated = swept.invalidated.saturating_add(length(&invalidated));
+        Ok(())
+    }
+}
+
+impl Prune {
+    /// Marks the records of tokens that expire soon.
+    async fn notify(
+        &self,
+        records: &[Record],
+        cause: &Cause<'_>,
+        swept: &mut Swept,
+    ) -> Result<(), Failure> {
+        let due = |record| Some((record, self.notices.due(record, cause.at)?));
+        let due: Vec<(&Record, Duration)> = records.iter().filter_map(due).collect();
+        for some in due.chunks(AT_ONCE) {
+            let marking = some
+                .iter()
+                .map(|(record, before)| self.store.record_notice(record, *before, cause));
+            swept.notified =
+                swept.notified.saturating_add(count_true(&try_join_all(marking).await?));
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use hallpass_runtime::{
     Event as ServiceEvent,
     settings::{ConfigError, Lookup, text},
 };
-use hallpass_service::Service;
+use hallpass_service::{Service, authentication::NOTE_LIMIT};
 use hallpass_store::{Failure, Rejected, Verification};
 use hallpass_token::{Admitted, Credential, Origin, Reason, Timestamp, credential::Unusable};
 use lambda_runtime::Diagnostic;
@@ -37,9 +37,6 @@ pub struct Authorizer {
 
 /// The time limit of a decision, including the keyring, the reads and finishing a rotation.
 const LIMIT: Duration = Duration::from_millis(2_900);
-
-/// The time limit for recording the last use.
-const LAST_USED_LIMIT: Duration = Duration::from_millis(300);
 
 /// The reason for an error instead of a response.
 #[derive(Debug)]
@@ -112,7 +109,10 @@ impl Authorizer {
         let keyring = self.service.keyring(now).await?;
         let issuer = &self.service.settings.issuer;
         match self.service.store.verify(&keyring, issuer, &text, now).await? {
-            Verification::Rejected(rejected) => Ok(self.reject(&form, &rejected, event.origin())),
+            Verification::Rejected(rejected) => {
+                self.service.record_reuse(&rejected, now, event.origin()).await;
+                Ok(self.reject(&form, &rejected, event.origin()))
+            }
             Verification::Accepted(admitted) => {
                 let response = response::allow(
                     &form,
@@ -139,7 +139,7 @@ impl Authorizer {
         self.service.finish_rotation(admitted, now, origin).await?;
         // Bounded, so that it does not delay the response for long.
         let recording = tokio::time::timeout(
-            LAST_USED_LIMIT,
+            NOTE_LIMIT,
             self.service.store.record_last_used(record, now, origin),
         );
         if let Ok(Err(failure)) = recording.await {

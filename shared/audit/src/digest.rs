@@ -32,6 +32,16 @@ pub struct Listed {
     pub entries: u64,
 }
 
+impl Listed {
+    /// What a digest lists of an object with this key and these contents.
+    pub fn of(key: &str, bytes: &[u8]) -> Self {
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count().max(1);
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (bytes, sha256) = (number(bytes.len()), Sum::of(bytes));
+        Self { key: key.to_owned(), sha256, bytes, entries: number(lines) }
+    }
+}
+
 impl From<&Object> for Listed {
     fn from(object: &Object) -> Self {
         Self {
@@ -182,6 +192,11 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Unverified<'_>> {
 pub fn link(bytes: &[u8]) -> Option<Link> {
     let digest = read(bytes)?.digest;
     Some(Link { key: key(digest.hour), sha256: Sum::of(bytes) })
+}
+
+/// The objects that a digest lists, without verifying it. Contents that are not a digest list none.
+pub fn listed(bytes: &[u8]) -> Vec<Listed> {
+    read(bytes).map(|read| read.digest.objects).unwrap_or_default()
 }
 
 #[cfg(test)]

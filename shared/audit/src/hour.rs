@@ -30,6 +30,12 @@ impl Hour {
         Self(self.0.saturating_add(1))
     }
 
+    /// The hour this many hours earlier.
+    #[must_use]
+    pub const fn before(self, hours: u64) -> Self {
+        Self(self.0.saturating_sub(hours))
+    }
+
     /// The number of whole hours from `earlier` to this hour, or 0.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

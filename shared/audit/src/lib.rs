@@ -11,6 +11,7 @@
 //! | [`entry`], [`object`] | the lines of the audit log, and the objects that hold them |
 //! | [`digest`], [`signature`] | the hourly signed digests that chain the objects |
 //! | [`verify`], [`finding`] | proves that log and table are complete and unchanged |
+//! | [`history`] | the last changes of a token, for its page |
 //! | [`usage`], [`network`] | when, from where and by which clients a token is used |
 //! | [`hour`], [`sum`] | shared types |
 
@@ -18,6 +19,7 @@ pub mod digest;
 pub mod entry;
 pub mod event;
 pub mod finding;
+pub mod history;
 pub mod hour;
 pub mod image;
 mod instant;
@@ -35,6 +37,7 @@ pub use digest::{Digest, Listed};
 pub use entry::Entry;
 pub use event::{Event, KINDS, Kind, Written, events};
 pub use finding::Finding;
+pub use history::History;
 pub use hour::Hour;
 pub use image::{Image, Unreadable};
 pub use object::{Area, Object};

@@ -43,7 +43,11 @@ const OTHER: &str = "other";
 const NOTE: [&str; 5] = [CHANGED_BY, CHANGED_FROM, CHANGED_BECAUSE, CHANGED_AT, REQUEST_ID];
 
 /// Attributes that follow from others.
-const DERIVED: [&str; 3] = [USER_ID, USERNAME_KEY, VERSION];
+const DERIVED: [&str; 4] = [USER_ID, USERNAME_KEY, VERSION, REMOVED_AT];
+
+/// The attribute of a user whom Hallpass removes in the next moment: a removal has no room for its
+/// own actor.
+const REMOVED_AT: &str = "removed_at";
 
 /// The actor of a change that Hallpass did not make.
 const APPLICATION: &str = "application";
@@ -98,8 +102,12 @@ pub fn user_events(
         name: None,
         changed,
     };
-    Ok(vec![match new.filter(|_| differs(old, new, &NOTE)) {
-        Some(new) => attributed(event, new)?,
+    let says_who = match kind {
+        Kind::UserRemoved => old.filter(|old| old.attributes().contains_key(REMOVED_AT)),
+        _ => new.filter(|_| differs(old, new, &NOTE)),
+    };
+    Ok(vec![match says_who {
+        Some(image) => attributed(event, image)?,
         None => event,
     }])
 }

@@ -107,12 +107,8 @@ pub fn conclude(outcome: Result<Response, Problem>, origin: Origin<'_>) -> Respo
     match (&details.failure, details.reason) {
         (Some(failure), _) => Event::Failed(failure).log_from(origin),
         (None, Some(reason)) => {
-            Event::Rejected(&Rejected {
-                reason,
-                token_id: details.token_id,
-                changed: details.changed,
-            })
-            .log_from(origin);
+            let rejected = Rejected::new(reason, details.token_id);
+            Event::Rejected(&Rejected { changed: details.changed, ..rejected }).log_from(origin);
         }
         (None, None) => {
             Event::RequestRejected {

@@ -220,7 +220,7 @@ impl Event<'_> {
 }
 
 fn log_rejection(rejected: &Rejected, origin: Origin<'_>) {
-    let Rejected { reason, token_id, changed } = rejected;
+    let Rejected { reason, token_id, changed, .. } = rejected;
     let Origin { source_ip, request_id, .. } = origin;
     let changed = (!changed.is_empty()).then(|| changed.kinds().collect::<Vec<_>>().join(" "));
     tracing::info!(

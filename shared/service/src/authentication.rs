@@ -1,7 +1,10 @@
 //! Authenticates the caller of a request. Routes that manage tokens verify the credential
 //! themselves, because API Gateway may have reused a cached authorizer response.
 
-use hallpass_store::{Failure, Rejected, marks::Marked};
+use std::time::Duration;
+
+use hallpass_runtime::Event;
+use hallpass_store::{Failure, Rejected, Verification, marks::Marked};
 use hallpass_token::{
     Actor, Admitted, Cause, Credential, Issuer, Origin, Reason, Record, Scope, Text, Timestamp,
     TokenId, User, UserId, credential::Unusable, lifecycle,
@@ -64,7 +67,7 @@ pub async fn admit_text(context: &Context<'_>, text: &Text) -> Result<Admitted, 
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify(&keyring, issuer, text, now).await?;
-    let admitted = verified.accepted().map_err(|rejected| Problem::rejected(issuer, &rejected))?;
+    let admitted = accepted(context, verified).await?;
     service.finish_rotation(&admitted, now, context.origin).await?;
     Ok(admitted)
 }
@@ -98,12 +101,39 @@ pub async fn admit_text_to_issue(
     let issuer = &service.settings.issuer;
     let keyring = service.keyring(now).await?;
     let verified = service.store.verify_to_issue(&keyring, issuer, text, now).await?;
-    let marked = verified.accepted().map_err(|rejected| Problem::rejected(issuer, &rejected))?;
+    let marked = accepted(context, verified).await?;
     service.finish_rotation(&marked.value, now, context.origin).await?;
     Ok(marked)
 }
 
+/// Returns what was accepted. Records the use of a replaced token.
+async fn accepted<T>(context: &Context<'_>, verified: Verification<T>) -> Result<T, Problem> {
+    let Context { service, now, origin, .. } = *context;
+    match verified.accepted() {
+        Ok(accepted) => Ok(accepted),
+        Err(rejected) => {
+            service.record_reuse(&rejected, now, origin).await;
+            Err(Problem::rejected(&service.settings.issuer, &rejected))
+        }
+    }
+}
+
+/// The time limit of a write that no response depends on.
+pub const NOTE_LIMIT: Duration = Duration::from_millis(300);
+
 impl Service {
+    /// Records the first use of a token after its replacement, which shows that it was copied. Does
+    /// nothing for another rejection. The rejection does not depend on it.
+    pub async fn record_reuse(&self, rejected: &Rejected, now: Timestamp, origin: Origin<'_>) {
+        let (Some(format), Some(id)) = (rejected.reused, rejected.token_id) else { return };
+        let cause = Cause { at: now, actor: Actor::Token(id), origin, reason: None };
+        let recording =
+            tokio::time::timeout(NOTE_LIMIT, self.store.record_reuse(id, format, &cause));
+        if let Ok(Err(failure)) = recording.await {
+            Event::Failed(&failure).log(&cause);
+        }
+    }
+
     /// Completes the rotation of a token on the first use of its successor: the replaced token
     /// expires before the successor is accepted. Does nothing for a token that replaces no other.
     ///

@@ -105,6 +105,8 @@ async fn sign(context: &Context<'_>, caller: &Caller) -> Result<(Text, Record), 
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
+        expiry_notified: None,
+        reused_at: None,
         purge_at: lifecycle::purge_at(Some(expires_at), None, service.settings.record_retention),
     };
     Ok((signed.text, record))

@@ -211,6 +211,8 @@ fn record(
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
+        expiry_notified: None,
+        reused_at: None,
         purge_at: lifecycle::purge_at(
             Some(new_token.expires_at),
             None,

@@ -157,6 +157,8 @@ async fn successor(
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
+        expiry_notified: None,
+        reused_at: None,
         purge_at: lifecycle::purge_at(Some(expires_at), None, service.settings.record_retention),
         ..record.clone()
     };

@@ -1,7 +1,10 @@
 //! Converts records and users to and from DynamoDB items. Only this module has the names of a
 //! token's attributes, except for those of the keys, the index and TTL in `template.yaml`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use hallpass_token::{
@@ -54,6 +57,10 @@ pub(crate) const CHANGED_BY: &str = "changed_by";
 pub(crate) const CHANGED_FROM: &str = "changed_from";
 pub(crate) const CHANGED_BECAUSE: &str = "changed_because";
 pub(crate) const REQUEST_ID: &str = "request_id";
+pub(crate) const EXPIRY_NOTIFIED: &str = "expiry_notified";
+pub(crate) const REUSED_AT: &str = "reused_at";
+pub(crate) const REUSED_FROM: &str = "reused_from";
+pub(crate) const REUSED_AGENT: &str = "reused_agent";
 
 /// The sort key of a user's developer token. It differs from every hash, which has 22 characters.
 pub(crate) const DEVELOPER: &str = "developer";
@@ -147,6 +154,11 @@ pub(crate) fn from_new_record(record: &Record, cause: &Cause<'_>) -> Item {
     item
 }
 
+/// A duration in whole seconds.
+pub(crate) fn seconds(duration: Duration) -> AttributeValue {
+    AttributeValue::N(duration.as_secs().to_string())
+}
+
 /// Converts a record to its item, without its version and the cause of its last change.
 pub(crate) fn from_record(record: &Record) -> Item {
     let mut item = record_key(&record.id, record.format);
@@ -182,6 +194,8 @@ pub(crate) fn from_record(record: &Record) -> Item {
         (REPLACED_BY, record.replaced_by.map(|hash| text(&*hash.text()))),
         (REPLACED_AT, record.replaced_at.map(number)),
         (LAST_USED_AT, record.last_used_at.map(number)),
+        (EXPIRY_NOTIFIED, record.expiry_notified.map(seconds)),
+        (REUSED_AT, record.reused_at.map(number)),
         (PURGE_AT, record.purge_at.map(number)),
         (LIVE_UNTIL, record.live_until().map(number)),
     ];
@@ -230,6 +244,8 @@ pub(crate) fn to_record(item: &Item) -> Result<Record, Corrupt> {
         replaced_by,
         replaced_at,
         last_used_at: instant(item, LAST_USED_AT)?,
+        expiry_notified: duration(item, EXPIRY_NOTIFIED)?,
+        reused_at: instant(item, REUSED_AT)?,
         purge_at: instant(item, PURGE_AT)?,
     })
 }
@@ -316,6 +332,16 @@ pub(crate) fn instant(item: &Item, name: &'static str) -> Result<Option<Timestam
         None => Ok(None),
         Some(AttributeValue::N(text)) => {
             text.parse().ok().and_then(Timestamp::from_unix).map(Some).ok_or(Corrupt(name))
+        }
+        Some(_) => Err(Corrupt(name)),
+    }
+}
+
+fn duration(item: &Item, name: &'static str) -> Result<Option<Duration>, Corrupt> {
+    match item.get(name) {
+        None => Ok(None),
+        Some(AttributeValue::N(text)) => {
+            text.parse().ok().map(Duration::from_secs).map(Some).ok_or(Corrupt(name))
         }
         Some(_) => Err(Corrupt(name)),
     }

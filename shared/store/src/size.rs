@@ -3,6 +3,8 @@
 //! and its maximum while the token can be accepted. The reason with which a token was disabled or
 //! revoked comes on top: a verification that rejects it can then cost one read unit more.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::{Actor, Origin, Reason, Record, Revocation, Timestamp};
 
@@ -36,6 +38,8 @@ pub fn excess(record: &Record) -> Option<usize> {
         replaced_by: Some(record.id.hash),
         replaced_at: Some(at),
         last_used_at: Some(at),
+        expiry_notified: Some(Duration::from_secs(at.unix())),
+        reused_at: Some(at),
         purge_at: Some(at),
         ..record.clone()
     });
@@ -45,6 +49,8 @@ pub fn excess(record: &Record) -> Option<usize> {
     let long = |length: usize| item::text("x".repeat(length));
     item.insert(item::LAST_USED_FROM.to_owned(), long(Origin::MAX_LENGTH));
     item.insert(item::LAST_USED_AGENT.to_owned(), long(Origin::MAX_AGENT_LENGTH));
+    item.insert(item::REUSED_FROM.to_owned(), long(Origin::MAX_LENGTH));
+    item.insert(item::REUSED_AGENT.to_owned(), long(Origin::MAX_AGENT_LENGTH));
     item.insert(item::CHANGED_AT.to_owned(), item::number(at));
     item.insert(item::CHANGED_BY.to_owned(), long(Actor::MAX_LENGTH));
     item.insert(item::CHANGED_FROM.to_owned(), long(Origin::MAX_LENGTH));

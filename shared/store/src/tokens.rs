@@ -1,6 +1,8 @@
 //! Creates, reads and revokes records. A user's tokens are in one partition, so every read of them
 //! is strongly consistent.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::builders::UpdateItemFluentBuilder},
     types::{Delete, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
@@ -171,6 +173,64 @@ impl Store {
             .expression_attribute_names("#user", item::USER_ID)
             .expression_attribute_values(":hour", item::number(hour));
         if_met("recording the use", call.send().await)
+    }
+
+    /// Marks that a notice of the expiry is sent this long before it. Returns `false` if this notice
+    /// or a later one was sent before, or if the token was revoked.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written.
+    pub async fn record_notice(
+        &self,
+        record: &Record,
+        before: Duration,
+        cause: &Cause<'_>,
+    ) -> Result<bool, Failure> {
+        let mut edit = Edit::of_record(cause);
+        edit.set(item::EXPIRY_NOTIFIED, item::seconds(before));
+        edit.expect_absent_named(item::REVOKED_AT);
+        match record.expiry_notified {
+            Some(last) => edit.expect(item::EXPIRY_NOTIFIED, &item::seconds(last)),
+            None => edit.expect_absent(item::EXPIRY_NOTIFIED),
+        }
+        self.update_if_met(record.id, record.format, edit, "noting the notice of expiry").await
+    }
+
+    /// Records the first use of a token after its replacement. For a developer token, the record is
+    /// that of its replacement. Returns `false` if a use was recorded before.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if DynamoDB cannot be written. The caller ignores it.
+    pub async fn record_reuse(
+        &self,
+        id: TokenId,
+        format: Format,
+        cause: &Cause<'_>,
+    ) -> Result<bool, Failure> {
+        let mut edit = Edit::of_record(cause);
+        edit.set(item::REUSED_AT, item::number(cause.at));
+        edit.set_or_remove(item::REUSED_FROM, cause.origin.source_ip.map(item::text));
+        edit.set_or_remove(item::REUSED_AGENT, cause.origin.agent.map(item::text));
+        edit.expect_absent(item::REUSED_AT);
+        self.update_if_met(id, format, edit, "recording the use of a replaced token").await
+    }
+
+    /// Updates a record, and returns `false` if a condition of the edit is not met.
+    async fn update_if_met(
+        &self,
+        id: TokenId,
+        format: Format,
+        edit: Edit,
+        doing: &'static str,
+    ) -> Result<bool, Failure> {
+        let call = self
+            .update(item::record_key(&id, format))
+            .update_expression(edit.update())
+            .condition_expression(edit.condition())
+            .set_expression_attribute_names(Some(edit.names()))
+            .set_expression_attribute_values(Some(edit.values()))
+            .expression_attribute_names("#user", item::USER_ID);
+        if_met(doing, call.send().await)
     }
 
     /// Writes an item that must not exist. If the same item exists, an earlier attempt of this call

@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use hallpass_token::{
-    Admitted, Changed, Claim, Issuer, Keyring, Reason, Record, Rejection, Text, Timestamp, TokenId,
-    User, UserId,
+    Admitted, Changed, Claim, Format, Issuer, Keyring, Reason, Record, Rejection, Text, Timestamp,
+    TokenId, User, UserId,
 };
 
 use crate::{
@@ -26,13 +26,15 @@ pub struct Rejected {
     /// The kinds of the user's attributes that changed, if that is the reason and the record has
     /// digests.
     pub changed: Changed,
+    /// The format of a replaced token, unless a use since its replacement was recorded.
+    pub reused: Option<Format>,
 }
 
 impl Rejected {
     /// Creates the rejection of a token.
     pub fn new(rejection: impl Into<Rejection>, token_id: Option<TokenId>) -> Self {
         let Rejection { reason, changed } = rejection.into();
-        Self { reason, token_id, changed }
+        Self { reason, token_id, changed, reused: None }
     }
 }
 
@@ -145,13 +147,22 @@ impl Store {
         let token_id = claim.user_id.map(|user_id| TokenId { user_id, hash: claim.hash });
         let found = within_limit(self.read(&claim, reading)).await?;
         if found.replaced.is_some() {
-            return Ok(Verification::Rejected(Rejected::new(Reason::Replaced, found.replaced)));
+            // The record of the new token says whether the use of the old one was recorded.
+            let rejected = Rejected::new(Reason::Replaced, found.replaced);
+            let reused = Some(Format::Developer);
+            return Ok(Verification::Rejected(Rejected { reused, ..rejected }));
         }
         let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
         let marks = found.marks;
+        let unrecorded = found.record.as_ref().filter(|record| record.reused_at.is_none());
+        let reused = unrecorded.map(|record| record.format);
         Ok(match hallpass_token::admit(&claim, found.record, found.user, now) {
             Ok(value) => Verification::Accepted(Marked { value, marks }),
-            Err(rejection) => Verification::Rejected(Rejected::new(rejection, token_id)),
+            Err(rejection) => {
+                let reused = reused.filter(|_| rejection.reason == Reason::Replaced);
+                let rejected = Rejected::new(rejection, token_id);
+                Verification::Rejected(Rejected { reused, ..rejected })
+            }
         })
     }
 

@@ -1,5 +1,7 @@
 //! The stored record of a token. The token's text cannot be rebuilt from it.
 
+use std::time::Duration;
+
 use crate::{
     codec::{Format, jwt::PayloadDigest},
     family::Family,
@@ -60,6 +62,10 @@ pub struct Record {
     pub replaced_at: Option<Timestamp>,
     /// The time of the last use, accurate to an hour.
     pub last_used_at: Option<Timestamp>,
+    /// How long before the expiry the last notice of it was sent.
+    pub expiry_notified: Option<Duration>,
+    /// The time at which the token was first used after its replacement, accurate to the second.
+    pub reused_at: Option<Timestamp>,
     /// The time from which the record can be deleted; see [`crate::lifecycle::purge_at`].
     pub purge_at: Option<Timestamp>,
 }

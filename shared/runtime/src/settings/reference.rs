@@ -17,7 +17,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 }
 
 /// Every variable that the functions read.
-pub const SETTINGS: [Setting; 47] = [
+pub const SETTINGS: [Setting; 55] = [
     setting("HALLPASS_USERS_TABLE", "", "The table of users."),
     setting("HALLPASS_TOKENS_TABLE", "", "The table of tokens."),
     setting("HALLPASS_ATTEMPTS_TABLE", "", "The table of log-in attempts."),
@@ -220,6 +220,32 @@ pub const SETTINGS: [Setting; 47] = [
     ),
     setting("HALLPASS_DYNAMODB_ENDPOINT", "", "Another endpoint than the region's."),
     setting("HALLPASS_SECRETS_ENDPOINT", "", "Another endpoint than the region's."),
+    setting("HALLPASS_S3_ENDPOINT", "", "Another endpoint than the region's."),
+    setting("HALLPASS_KMS_ENDPOINT", "", "Another endpoint than the region's."),
+    setting("HALLPASS_EVENTS_ENDPOINT", "", "Another endpoint than the region's."),
+    setting(
+        "HALLPASS_AUDIT_BUCKET",
+        "",
+        "The bucket of the [audit log](../guides/audit.md). Empty keeps none.",
+    ),
+    setting("HALLPASS_AUDIT_KEY", "", "The ARN of the key that signs its digests."),
+    setting(
+        "HALLPASS_EVENT_BUS",
+        "",
+        "The bus of EventBridge to which [events](events.md) are published. Empty publishes none.",
+    ),
+    setting(
+        "HALLPASS_EXPIRY_NOTICES",
+        "14d,3d",
+        "How long before a token expires `token.expiring` is published, once for each duration; \
+         `off` for never.",
+    ),
+    setting(
+        "HALLPASS_ON_REUSE",
+        "alarm",
+        "What the use of a token leads to that another has replaced: `alarm`, or `revoke_family`, \
+         which also revokes the family of the token and everything that it issued.",
+    ),
 ];
 
 /// Variables of the AWS SDKs that the functions read too.

@@ -1,0 +1,144 @@
+//! The objects of the audit log in their bucket.
+
+use aws_sdk_s3::{
+    Client,
+    config::{
+        BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        SharedAsyncSleep, StalledStreamProtectionConfig,
+    },
+    error::ProvideErrorMetadata,
+    primitives::ByteStream,
+};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use hallpass_store::{Failure, connect::Connection};
+use hallpass_token::Timestamp;
+
+/// The bucket of the audit log.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
+
+/// An object, as a listing has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The key.
+    pub key: String,
+    /// The time at which it was written.
+    pub written_at: Timestamp,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The objects, in the order of their keys.
+    pub objects: Vec<Stored>,
+    /// Whether there are more after the last of them.
+    pub has_more: bool,
+}
+
+/// The outcome of writing an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The object was written.
+    Now,
+    /// An object with this key exists.
+    Before,
+}
+
+/// The error code of a write whose key is taken
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>).
+const TAKEN: &str = "PreconditionFailed";
+
+const WRITING: &str = "writing to the audit log";
+const READING: &str = "reading the audit log";
+
+impl Bucket {
+    /// Reaches a bucket. `endpoint` takes the place of the region's.
+    pub fn new(connection: &Connection, name: String, endpoint: Option<String>) -> Self {
+        let mut config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(connection.region.clone()))
+            .use_fips(connection.use_fips)
+            .use_dual_stack(connection.use_dual_stack)
+            .credentials_provider(connection.credentials())
+            .http_client(connection.http.clone())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .timeout_config(connection.patient_time_limits())
+            .retry_config(connection.retries())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // The digests have checksums of their own.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // An endpoint of its own has no host for each bucket.
+            .force_path_style(endpoint.is_some());
+        config.set_endpoint_url(endpoint);
+        Self { client: Client::from_conf(config.build()), name }
+    }
+
+    /// Writes an object that must not exist.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if S3 cannot be written.
+    pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<Put, Failure> {
+        let call = self.client.put_object().bucket(&self.name).key(key).if_none_match("*");
+        match call.body(ByteStream::from(bytes)).send().await {
+            Ok(_) => Ok(Put::Now),
+            Err(error) if error.code() == Some(TAKEN) => Ok(Put::Before),
+            Err(error) => Err(Failure::of(WRITING)(error)),
+        }
+    }
+
+    /// Reads an object. Returns `None` if it does not exist.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if S3 cannot be read.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        match self.client.get_object().bucket(&self.name).key(key).send().await {
+            Ok(object) => {
+                let body = object.body.collect().await;
+                let body = body.map_err(|error| Failure::new(READING, error))?;
+                Ok(Some(body.into_bytes().to_vec()))
+            }
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
+                Ok(None)
+            }
+            Err(error) => Err(Failure::of(READING)(error)),
+        }
+    }
+
+    /// Lists the objects whose keys begin with `prefix` and come after `after`, at most a thousand.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if S3 cannot be read.
+    pub async fn list(&self, prefix: &str, after: &str) -> Result<Listed, Failure> {
+        let call = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let page = call.start_after(after).send().await.map_err(Failure::of(READING))?;
+        let has_more = page.is_truncated.unwrap_or_default();
+        let stored = |object: aws_sdk_s3::types::Object| {
+            let at = object.last_modified.and_then(|at| u64::try_from(at.secs()).ok());
+            let written_at = at.and_then(Timestamp::from_unix).unwrap_or(Timestamp::EPOCH);
+            Some(Stored { key: object.key?, written_at })
+        };
+        let objects = page.contents.unwrap_or_default().into_iter().filter_map(stored);
+        Ok(Listed { objects: objects.collect(), has_more })
+    }
+
+    /// Lists all keys that begin with `prefix` and come after `after`.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if S3 cannot be read.
+    pub async fn all_keys(&self, prefix: &str, after: &str) -> Result<Vec<String>, Failure> {
+        let (mut all, mut after) = (Vec::new(), after.to_owned());
+        loop {
+            let page = self.list(prefix, &after).await?;
+            let last = page.objects.last().map(|object| object.key.clone());
+            all.extend(page.objects.into_iter().map(|object| object.key));
+            match last.filter(|_| page.has_more) {
+                Some(last) => after = last,
+                None => return Ok(all),
+            }
+        }
+    }
+}
