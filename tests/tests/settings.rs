@@ -199,6 +199,7 @@ fn rejected(name: &str) -> Vec<&'static str> {
         "HALLPASS_GENERATE_PASSWORD"
         | "HALLPASS_BASIC_CHALLENGE"
         | "HALLPASS_PASSWORD_SIGN_IN"
+        | "HALLPASS_TOKEN_CHECKSUM"
         | "HALLPASS_OIDC_PROVISION" => SWITCHES.to_vec(),
         "HALLPASS_OIDC_LINK_BY" => vec![" ", "a b", "a,b", "a=b", "\u{fc}"],
         "HALLPASS_OIDC_PERMISSIONS" => {

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use hallpass_store::presence::Absent;
-use hallpass_token::{Binding, Format, Issuer, Period, Timestamp, UserId};
+use hallpass_token::{Binding, Format, Issuer, Period, Timestamp, UserId, codec::IssuerError};
 
 mod attributes;
 pub mod names;
@@ -22,13 +22,16 @@ use value::{count, lifetime, number, permission, sunset, switch};
 const MONTH: Period = Period::of_seconds(30 * 86_400);
 const YEAR: Period = Period::of_seconds(366 * 86_400);
 
+/// Whether new tokens have a checksum.
+const CHECKSUM: &str = "HALLPASS_TOKEN_CHECKSUM";
+
 /// Where settings come from: the environment, or what a test or the dev stack puts in its place.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The settings that more than one function reads.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `HALLPASS_PREFIX` and `HALLPASS_REALM`.
+    /// `HALLPASS_PREFIX`, `HALLPASS_REALM` and `HALLPASS_TOKEN_CHECKSUM`.
     pub issuer: Issuer,
     /// `HALLPASS_ADMIN_PERMISSION`.
     pub admin_permission: String,
@@ -116,16 +119,8 @@ impl Settings {
     /// Returns a [`ConfigError`] that names the first invalid variable.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
         names::reject_former(lookup)?;
-        let issuer = Issuer::new(
-            &text(lookup, "HALLPASS_PREFIX").unwrap_or_default(),
-            &text(lookup, "HALLPASS_REALM").unwrap_or_else(|| "hallpass".to_owned()),
-        );
-        let issuer = issuer.map_err(|bad| match bad {
-            hallpass_token::codec::IssuerError::Prefix => ConfigError::new("HALLPASS_PREFIX", bad),
-            hallpass_token::codec::IssuerError::Realm => ConfigError::new("HALLPASS_REALM", bad),
-        })?;
         Ok(Self {
-            issuer,
+            issuer: issuer(lookup)?,
             admin_permission: admin_permission(lookup)?,
             tokens_permission: permission(lookup, "HALLPASS_TOKENS_PERMISSION")?
                 .unwrap_or_else(|| "tokens".to_owned()),
@@ -256,6 +251,21 @@ fn is_endpoint(url: &str) -> bool {
     has_scheme && uri.as_ref().and_then(http::Uri::host).is_some_and(|host| !host.is_empty())
 }
 
+/// `HALLPASS_PREFIX`, `HALLPASS_REALM` and `HALLPASS_TOKEN_CHECKSUM`.
+fn issuer(lookup: Lookup<'_>) -> Result<Issuer, ConfigError> {
+    let issuer = Issuer::new(
+        &text(lookup, "HALLPASS_PREFIX").unwrap_or_default(),
+        &text(lookup, "HALLPASS_REALM").unwrap_or_else(|| "hallpass".to_owned()),
+    );
+    let has_checksum = switch(lookup, CHECKSUM, false)?;
+    let issuer = if has_checksum { issuer.and_then(Issuer::with_checksum) } else { issuer };
+    issuer.map_err(|bad| match bad {
+        IssuerError::Prefix => ConfigError::new("HALLPASS_PREFIX", bad),
+        IssuerError::Realm => ConfigError::new("HALLPASS_REALM", bad),
+        IssuerError::Checksum => ConfigError::new(CHECKSUM, "it needs HALLPASS_PREFIX"),
+    })
+}
+
 /// `HALLPASS_ADMIN_PERMISSION`.
 fn admin_permission(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     let named = permission(lookup, "HALLPASS_ADMIN_PERMISSION")?;
@@ -311,6 +321,8 @@ mod tests {
         };
         check("HALLPASS_PREFIX", "a b");
         check("HALLPASS_REALM", "a\"b");
+        check("HALLPASS_TOKEN_CHECKSUM", "yes");
+        check("HALLPASS_TOKEN_CHECKSUM", "on");
         check("HALLPASS_LIFETIME", "soon");
         check("HALLPASS_MAX_TOKENS", "-1");
         check("HALLPASS_MAX_TOKENS", "0");
@@ -318,6 +330,29 @@ mod tests {
         check("HALLPASS_MAX_TOKENS_TOTAL", "0");
         check("HALLPASS_MAX_AUTHENTICATION_AGE", "x");
         check("HALLPASS_AUTHORIZER_CACHE_TTL", "5 months");
+    }
+
+    #[test]
+    fn new_tokens_have_a_checksum_if_it_is_switched_on_with_a_prefix() {
+        let check = |prefix: &str, value: &str, expected: Result<bool, &str>| {
+            let lookup = |asked: &str| match asked {
+                "HALLPASS_PREFIX" => Some(prefix.to_owned()),
+                "HALLPASS_TOKEN_CHECKSUM" => Some(value.to_owned()),
+                _ => None,
+            };
+            let read = Settings::read(&lookup).map(|settings| settings.issuer.has_checksum());
+            assert_eq!(read.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+        };
+        check("acme_", "on", Ok(true));
+        check("acme_", "off", Ok(false));
+        check("acme_", "", Ok(false));
+        check("", "off", Ok(false));
+        check("", "on", Err("HALLPASS_TOKEN_CHECKSUM: it needs HALLPASS_PREFIX"));
+        check(
+            "a b",
+            "on",
+            Err("HALLPASS_PREFIX: the prefix must have at most 20 characters of [A-Za-z0-9_-]"),
+        );
     }
 
     #[test]

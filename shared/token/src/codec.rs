@@ -6,6 +6,9 @@
 //! | [`developer`] | `<prefix>6879-<43>` |
 //! | [`jwt`] | `<header>.<claims>.<43>` |
 //!
+//! A text with a prefix can end in a [`checksum`] of six more characters. Each token has one of the
+//! two forms: it was signed in it, and does not verify in the other.
+//!
 //! The formats never overlap, and each token has exactly one text: any other spelling of the same
 //! bytes is rejected.
 
@@ -15,14 +18,16 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::Mac as _;
 use subtle::ConstantTimeEq;
 
+use self::checksum::Checksum;
 use crate::{
     id::{TokenHash, TokenId, UserId},
-    keyring::{Keyring, Mac},
+    keyring::{Keyring, Mac, Subkeys},
     reason::Reason,
     secret::{Entropy, Text},
     timestamp::Timestamp,
 };
 
+pub mod checksum;
 pub mod developer;
 pub mod inspect;
 pub mod jwt;
@@ -42,14 +47,16 @@ pub enum Format {
     Jwt,
 }
 
-/// The deployment that issues tokens: the prefix of their texts, and the `iss` of a JWT.
+/// The deployment that issues tokens: the prefix and the checksum of their texts, and the `iss` of a
+/// JWT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     prefix: String,
     realm: String,
+    has_checksum: bool,
 }
 
-/// The prefix or the realm of an [`Issuer`] is invalid.
+/// The prefix, the realm or the checksum of an [`Issuer`] is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssuerError {
     /// The prefix is not 0 to 20 of `[A-Za-z0-9_-]`.
@@ -62,6 +69,9 @@ pub enum IssuerError {
          space at either end"
     )]
     Realm,
+    /// A checksum was requested without a prefix, by which a scanner would find the text.
+    #[error("a checksum needs a prefix")]
+    Checksum,
 }
 
 /// The contents of a token whose signature and expiry have been verified. Only [`open`] creates
@@ -172,7 +182,32 @@ impl Issuer {
         if realm.is_empty() || realm.len() > 64 || !realm.bytes().all(quotable) || is_framed {
             return Err(IssuerError::Realm);
         }
-        Ok(Self { prefix: prefix.to_owned(), realm: realm.to_owned() })
+        Ok(Self { prefix: prefix.to_owned(), realm: realm.to_owned(), has_checksum: false })
+    }
+
+    /// Makes new signed and developer tokens end in a [`checksum`] (`HALLPASS_TOKEN_CHECKSUM`).
+    /// Verification accepts both forms in any case.
+    ///
+    /// # Errors
+    /// Returns [`IssuerError::Checksum`] without a prefix.
+    pub fn with_checksum(self) -> Result<Self, IssuerError> {
+        if self.prefix.is_empty() {
+            return Err(IssuerError::Checksum);
+        }
+        Ok(Self { has_checksum: true, ..self })
+    }
+
+    /// Whether new signed and developer tokens end in a [`checksum`].
+    pub const fn has_checksum(&self) -> bool {
+        self.has_checksum
+    }
+
+    /// Completes a text that this issuer signed.
+    fn finish(&self, mut text: String) -> Text {
+        if self.has_checksum {
+            checksum::append(&mut text);
+        }
+        Text::new(text)
     }
 
     /// The prefix of signed and developer tokens.
@@ -208,21 +243,42 @@ impl Format {
     }
 }
 
-/// The last 43 characters of a signed or developer token, which encode 32 bytes: the secret and
-/// half of the MAC.
+/// The last 43 characters of a signed or developer token, before the checksum, which encode 32
+/// bytes: the secret and half of the MAC.
 struct SignedSecret {
     secret: Entropy,
     tag: [u8; 16],
+    checksum: Checksum,
 }
 
 impl SignedSecret {
     const TEXT_LENGTH: usize = 43;
 
-    /// Decodes strict base64url: 43 characters whose last two bits are zero.
-    fn decode(text: &str) -> Option<Self> {
-        let bytes: [u8; 32] = decode_exactly(text)?;
+    /// Decodes the end of a text in strict base64url, 43 characters whose last two bits are zero,
+    /// and compares the checksum of the whole text if six more follow.
+    fn decode(text: &str, end: &str) -> Option<Self> {
+        let (encoded, checksum) = if end.len() == Self::TEXT_LENGTH {
+            (end, Checksum::Absent)
+        } else {
+            let (encoded, after) = end.split_at_checked(Self::TEXT_LENGTH)?;
+            if after.len() != checksum::LENGTH {
+                return None;
+            }
+            (encoded, checksum::check(text))
+        };
+        let bytes: [u8; 32] = decode_exactly(encoded)?;
         let (secret, tag) = bytes.split_first_chunk::<16>()?;
-        Some(Self { secret: Entropy::new(*secret), tag: tag.try_into().ok()? })
+        Some(Self { secret: Entropy::new(*secret), tag: tag.try_into().ok()?, checksum })
+    }
+
+    /// Returns this unless the checksum is wrong, so that such a text costs no key operation.
+    fn without_error(self) -> Option<Self> {
+        (self.checksum != Checksum::Wrong).then_some(self)
+    }
+
+    /// The subkey of the form of this text.
+    fn subkey(&self, subkeys: &Subkeys) -> Mac {
+        subkeys.of(self.checksum != Checksum::Absent).clone()
     }
 
     fn encode(secret: &Entropy, mac: Mac) -> String {

@@ -1,7 +1,8 @@
 //! The signing keys, and the subkeys that the formats derive from them.
 //!
 //! No format uses a key of the keyring directly. Each uses the HKDF-SHA256 (RFC 5869) of the key
-//! with its own label, so a signature of one format is invalid in every other.
+//! with its own label, so a signature of one format is invalid in every other. Texts with a checksum
+//! have labels of their own.
 
 use std::{cmp::Reverse, collections::HashSet, fmt};
 
@@ -34,12 +35,18 @@ pub struct Key {
     id: String,
     signs_from: Timestamp,
     bytes: Zeroizing<Vec<u8>>,
-    pub(crate) signed: Mac,
-    pub(crate) developer: Mac,
+    pub(crate) signed: Subkeys,
+    pub(crate) developer: Subkeys,
     pub(crate) jwt: Mac,
     pub(crate) cursor: Mac,
     /// The encoded header of every JWT that this key signs. No other spelling is accepted.
     pub(crate) jwt_header: String,
+}
+
+/// The subkeys of a format whose texts can have a checksum.
+pub(crate) struct Subkeys {
+    plain: Mac,
+    with_checksum: Mac,
 }
 
 /// Why a keyring was rejected. No variant carries a key.
@@ -202,14 +209,21 @@ impl Key {
         if weak::is_guessable(&key) {
             return Err(KeyringError::WellKnown(id));
         }
-        let subkey = |label| {
-            Mac::new_from_slice(derive(&key, label).as_slice())
+        let extracted = extract(&key);
+        let subkey = |label: &[u8]| {
+            Mac::new_from_slice(derive(&extracted, label).as_slice())
                 .map_err(|_| KeyringError::TooShort(id.clone()))
         };
         let header = format!(r#"{{"alg":"HS256","typ":"JWT","kid":"{id}"}}"#);
         Ok(Self {
-            signed: subkey(b"hallpass signed token 1")?,
-            developer: subkey(b"hallpass developer token 1")?,
+            signed: Subkeys {
+                plain: subkey(b"hallpass signed token 1")?,
+                with_checksum: subkey(b"hallpass signed token with checksum 1")?,
+            },
+            developer: Subkeys {
+                plain: subkey(b"hallpass developer token 1")?,
+                with_checksum: subkey(b"hallpass developer token with checksum 1")?,
+            },
             jwt: subkey(JWT_LABEL)?,
             cursor: subkey(b"hallpass cursor 1")?,
             jwt_header: BASE64_URL_SAFE_NO_PAD.encode(header.as_bytes()),
@@ -232,16 +246,30 @@ impl Key {
     /// The subkey of the JWT format in base64url, for another verifier. It is a secret: it also
     /// signs.
     pub fn export_jwt(&self) -> Text {
-        Text::new(BASE64_URL_SAFE_NO_PAD.encode(derive(&self.bytes, JWT_LABEL).as_slice()))
+        Text::new(
+            BASE64_URL_SAFE_NO_PAD.encode(derive(&extract(&self.bytes), JWT_LABEL).as_slice()),
+        )
+    }
+}
+
+impl Subkeys {
+    /// The subkey of texts with or without a checksum.
+    pub(crate) const fn of(&self, has_checksum: bool) -> &Mac {
+        if has_checksum { &self.with_checksum } else { &self.plain }
     }
 }
 
 const JWT_LABEL: &[u8] = b"hallpass jwt 1";
 
-fn derive(key: &[u8], label: &[u8]) -> Zeroizing<[u8; 32]> {
+/// The first step of HKDF, which all labels of a key have in common.
+fn extract(key: &[u8]) -> Hkdf<Sha256> {
+    Hkdf::new(None, key)
+}
+
+fn derive(extracted: &Hkdf<Sha256>, label: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut subkey = Zeroizing::new([0; 32]);
     // This fails only for more than 8,160 bytes.
-    let _ = Hkdf::<Sha256>::new(None, key).expand(label, subkey.as_mut());
+    let _ = extracted.expand(label, subkey.as_mut());
     subkey
 }
 

@@ -17,7 +17,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 }
 
 /// Every variable that the functions read.
-pub const SETTINGS: [Setting; 55] = [
+pub const SETTINGS: [Setting; 56] = [
     setting("HALLPASS_USERS_TABLE", "", "The table of users."),
     setting("HALLPASS_TOKENS_TABLE", "", "The table of tokens."),
     setting("HALLPASS_ATTEMPTS_TABLE", "", "The table of log-in attempts."),
@@ -37,6 +37,13 @@ pub const SETTINGS: [Setting; 55] = [
         "HALLPASS_PREFIX",
         "",
         "The prefix of signed and developer tokens, for secret scanners.",
+    ),
+    setting(
+        "HALLPASS_TOKEN_CHECKSUM",
+        "off",
+        "`on`: new signed and developer tokens end in a checksum of six characters, by which a \
+         secret scanner recognizes them without a key. It needs a prefix. Tokens with and without \
+         it are accepted in any case.",
     ),
     setting("HALLPASS_ADMIN_PERMISSION", "ROLE_ADMIN", "The permission of administrators."),
     setting(

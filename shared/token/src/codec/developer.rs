@@ -1,4 +1,4 @@
-//! `<prefix>6879-<43>`: the token format of hypothesis/h, one per user. The text does not name the
+//! `<prefix>6879-<43>`, and a checksum if there is one: the token format of hypothesis/h, one per user. The text does not name the
 //! user.
 
 use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, SignedSecret, Verdict, absorb};
@@ -7,7 +7,7 @@ use hmac::Mac as _;
 use crate::{
     id::{TokenHash, TokenId, UserId},
     keyring::{Keyring, Mac},
-    secret::{Entropy, Text},
+    secret::Entropy,
     timestamp::Timestamp,
 };
 
@@ -26,9 +26,10 @@ pub fn sign(
     secret: &Entropy,
 ) -> Result<IssuedText, NoSigningKey> {
     let key = keyring.signing(now).ok_or(NoSigningKey)?;
-    let signed = SignedSecret::encode(secret, mac(key.developer.clone(), issuer, secret));
+    let subkey = key.developer.of(issuer.has_checksum()).clone();
+    let signed = SignedSecret::encode(secret, mac(subkey, issuer, secret));
     Ok(IssuedText {
-        text: Text::new(format!("{}{MARK}{signed}", issuer.prefix())),
+        text: issuer.finish(format!("{}{MARK}{signed}", issuer.prefix())),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
         payload_digest: None,
@@ -36,13 +37,13 @@ pub fn sign(
 }
 
 pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, _now: Timestamp) -> Verdict {
-    let Some(signed) = parse(issuer, text) else {
+    let Some(signed) = parse(issuer, text).and_then(SignedSecret::without_error) else {
         return Verdict::NotMine;
     };
     if !keyring
         .keys()
         .iter()
-        .any(|key| signed.is_by(mac(key.developer.clone(), issuer, &signed.secret)))
+        .any(|key| signed.is_by(mac(signed.subkey(&key.developer), issuer, &signed.secret)))
     {
         return Verdict::Forged;
     }
@@ -56,8 +57,7 @@ pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, _now: Timesta
 }
 
 pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<SignedSecret> {
-    let signed = issuer.after_prefix(text)?.strip_prefix(MARK)?;
-    if signed.len() == SignedSecret::TEXT_LENGTH { SignedSecret::decode(signed) } else { None }
+    SignedSecret::decode(text, issuer.after_prefix(text)?.strip_prefix(MARK)?)
 }
 
 fn mac(mut mac: Mac, issuer: &Issuer, secret: &Entropy) -> Mac {

@@ -1,6 +1,6 @@
 //! Reads a token's text without a key. This proves nothing: the signature is not verified.
 
-use super::{Format, Issuer, MAX_LENGTH, developer, jwt, signed};
+use super::{Format, Issuer, MAX_LENGTH, checksum::Checksum, developer, jwt, signed};
 use crate::{
     id::{TokenHash, UserId},
     timestamp::Timestamp,
@@ -21,6 +21,9 @@ pub struct Appearance {
     pub expires_at: Option<Timestamp>,
     /// The claimed audience. Only a JWT has one.
     pub audience: Option<String>,
+    /// Whether the text has a checksum, and whether it is right. If it is wrong, so may be the other
+    /// attributes.
+    pub checksum: Checksum,
 }
 
 /// Reads a text without a key. Returns `None` if it has the shape of no format.
@@ -35,6 +38,7 @@ pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
             issued_at: None,
             expires_at: None,
             audience: None,
+            checksum: signed.checksum,
             hash,
             format: Format::Developer,
         });
@@ -47,6 +51,7 @@ pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
             issued_at: None,
             expires_at: Some(expires_at),
             audience: None,
+            checksum: signed.checksum,
         });
     }
     let (_, _, payload, _) = jwt::parse(text)?;
@@ -58,6 +63,7 @@ pub fn inspect(issuer: &Issuer, text: &str) -> Option<Appearance> {
         issued_at: Some(issued_at),
         expires_at: Some(expires_at),
         audience: Some(audience),
+        checksum: Checksum::Absent,
     })
 }
 

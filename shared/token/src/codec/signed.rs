@@ -1,5 +1,5 @@
-//! `<prefix><user id>.<expires, lower-case hex seconds>.<43>`: the default format, as in Drupal's
-//! services_token.
+//! `<prefix><user id>.<expires, lower-case hex seconds>.<43>`, and a checksum if there is one: the
+//! default format, as in Drupal's services_token.
 
 use super::{Claim, Format, IssuedText, Issuer, NoSigningKey, SignedSecret, Verdict, absorb};
 use hmac::Mac as _;
@@ -8,7 +8,7 @@ use crate::{
     id::{TokenHash, TokenId, UserId},
     keyring::{Keyring, Mac},
     reason::Reason,
-    secret::{Entropy, Text},
+    secret::Entropy,
     timestamp::Timestamp,
 };
 
@@ -25,10 +25,14 @@ pub fn sign(
     secret: &Entropy,
 ) -> Result<IssuedText, NoSigningKey> {
     let key = keyring.signing(now).ok_or(NoSigningKey)?;
-    let signed =
-        SignedSecret::encode(secret, mac(key.signed.clone(), issuer, &user_id, expires_at, secret));
+    let subkey = key.signed.of(issuer.has_checksum()).clone();
+    let signed = SignedSecret::encode(secret, mac(subkey, issuer, &user_id, expires_at, secret));
     Ok(IssuedText {
-        text: Text::new(format!("{}{user_id}.{:x}.{signed}", issuer.prefix(), expires_at.unix())),
+        text: issuer.finish(format!(
+            "{}{user_id}.{:x}.{signed}",
+            issuer.prefix(),
+            expires_at.unix()
+        )),
         id: TokenId { user_id, hash: TokenHash::of(secret) },
         key_id: key.id().to_owned(),
         payload_digest: None,
@@ -39,8 +43,12 @@ pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestam
     let Some((user_id, expires_at, signed)) = parse(issuer, text) else {
         return Verdict::NotMine;
     };
+    let Some(signed) = signed.without_error() else {
+        return Verdict::NotMine;
+    };
     let has_signed = |key: &crate::keyring::Key| {
-        signed.is_by(mac(key.signed.clone(), issuer, &user_id, expires_at, &signed.secret))
+        let subkey = signed.subkey(&key.signed);
+        signed.is_by(mac(subkey, issuer, &user_id, expires_at, &signed.secret))
     };
     if !keyring.keys().iter().any(has_signed) {
         return Verdict::Forged;
@@ -60,10 +68,11 @@ pub(super) fn open(keyring: &Keyring, issuer: &Issuer, text: &str, now: Timestam
 pub(super) fn parse(issuer: &Issuer, text: &str) -> Option<(UserId, Timestamp, SignedSecret)> {
     let (user_id, rest) = issuer.after_prefix(text)?.split_once('.')?;
     let (expires_at, signed) = rest.split_once('.')?;
-    if signed.len() != SignedSecret::TEXT_LENGTH {
+    if signed.len() < SignedSecret::TEXT_LENGTH {
         return None;
     }
-    Some((user_id.parse().ok()?, parse_hex(expires_at)?, SignedSecret::decode(signed)?))
+    let (user_id, expires_at) = (user_id.parse().ok()?, parse_hex(expires_at)?);
+    Some((user_id, expires_at, SignedSecret::decode(text, signed)?))
 }
 
 /// Parses lower-case hex without leading zeros, so that each number has one spelling.

@@ -8,6 +8,7 @@ use sha2::Digest;
 use super::{jwt::Audience, *};
 use crate::keyring::Key;
 
+mod checksums;
 mod cost;
 mod jwts;
 
@@ -159,7 +160,13 @@ proptest! {
         let (keyring, (message, _)) = (keyring(), texts[2].rsplit_once('.').unwrap());
         for key in keyring.keys() {
             let signs_jwt = key.id() == "new";
-            let subkeys = [(&key.signed, false), (&key.developer, false), (&key.jwt, signs_jwt)];
+            let subkeys = [
+                (key.signed.of(false), false),
+                (key.signed.of(true), false),
+                (key.developer.of(false), false),
+                (key.developer.of(true), false),
+                (&key.jwt, signs_jwt),
+            ];
             for (subkey, is_valid) in subkeys {
                 let tag = subkey.clone().chain_update(message).finalize().into_bytes();
                 let text = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag));
