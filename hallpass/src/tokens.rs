@@ -3,7 +3,9 @@
 use clap::{Args, Subcommand};
 use hallpass_http::view;
 use hallpass_token::{
-    Issuer, Reason, Record, Timestamp, TokenHash, TokenId, User, codec::inspect, lifecycle,
+    Issuer, Reason, Record, Timestamp, TokenHash, TokenId, User,
+    codec::{checksum::Checksum, inspect},
+    lifecycle,
 };
 use serde_json::{Value, json};
 
@@ -98,6 +100,12 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
         ("state", state.to_owned()),
         ("signature", "not verified: verification needs the key".to_owned()),
     ];
+    let checksum = match seen.checksum {
+        Checksum::Absent => None,
+        Checksum::Right => Some("right"),
+        Checksum::Wrong => Some("wrong: the token is incomplete, mistyped or made up"),
+    };
+    rows.extend(checksum.map(|checksum| ("checksum", checksum.to_owned())));
     rows.extend(seen.issued_at.map(|at| ("issued", at.to_string())));
     rows.extend(seen.audience.clone().map(|audience| ("audience", audience)));
     let rows: Vec<[String; 2]> =
@@ -111,6 +119,7 @@ pub fn inspect(args: &InspectArgs, terminal: Terminal) -> Result<(), CommandErro
         "is_expired": seen.expires_at.map(|at| at.has_passed(now)),
         "issued_at": seen.issued_at.map(|at| at.to_string()),
         "audience": seen.audience,
+        "is_checksum_right": checksum.map(|_| seen.checksum == Checksum::Right),
         "signature_verified": false,
     });
     Ok(terminal.table(["ATTRIBUTE", "VALUE"], &rows, &json)?)
