@@ -31,6 +31,7 @@ pub mod checksum;
 pub mod developer;
 pub mod inspect;
 pub mod jwt;
+pub mod pattern;
 pub mod signed;
 
 /// The maximum length of a text, in bytes. A JWT with the longest name fits.
@@ -253,6 +254,9 @@ struct SignedSecret {
 
 impl SignedSecret {
     const TEXT_LENGTH: usize = 43;
+
+    /// The regular expression of this text. Of its last character, two bits are zero.
+    const PATTERN: &str = "[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]";
 
     /// Decodes the end of a text in strict base64url, 43 characters whose last two bits are zero,
     /// and compares the checksum of the whole text if six more follow.

@@ -9,6 +9,9 @@
 /// The length of a checksum, in characters. Every number of 32 bits has at most as many digits.
 pub const LENGTH: usize = 6;
 
+/// The regular expression of a checksum. The greatest is `4gfFC3`.
+pub(super) const PATTERN: &str = "[0-4][0-9A-Za-z]{5}";
+
 /// The digits of base62, in GitHub's order.
 const DIGITS: [u8; 62] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 

@@ -12,6 +12,9 @@ use crate::{
     timestamp::Timestamp,
 };
 
+/// The regular expression of a text between its prefix and its secret. The expiry is after 1978.
+pub(super) const PATTERN: &str = r"[A-Za-z0-9_-]{1,64}\.[1-9a-f][0-9a-f]{7,9}\.";
+
 /// Signs a token for this user that expires at `expires_at`.
 ///
 /// # Errors

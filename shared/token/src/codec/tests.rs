@@ -11,6 +11,7 @@ use crate::keyring::Key;
 mod checksums;
 mod cost;
 mod jwts;
+mod patterns;
 
 const NOW: Timestamp = match Timestamp::from_unix(1_800_000_000) {
     Some(now) => now,
