@@ -105,6 +105,9 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         }
         Command::User(command) => user::run(command, &reach.find().await?, terminal).await,
         Command::Token(tokens::Command::Inspect(args)) => tokens::inspect(&args, terminal),
+        Command::Token(tokens::Command::ScannerRules(args)) if args.has_prefix() => {
+            tokens::print_scanner_rules(&args, None, terminal)
+        }
         Command::Token(command) => {
             Box::pin(tokens::run(command, &reach.find().await?, terminal)).await
         }

@@ -8,7 +8,7 @@ use console::{Term, measure_text_width, strip_ansi_codes};
 use crate::terminal::Terminal;
 
 /// Examples of each subcommand, as they are typed into a shell.
-pub const EXAMPLES: [(&str, &[&str]); 31] = [
+pub const EXAMPLES: [(&str, &[&str]); 32] = [
     (
         "dev",
         &[
@@ -70,6 +70,13 @@ pub const EXAMPLES: [(&str, &[&str]); 31] = [
     ),
     ("token rotate", &["hallpass token rotate 1.24LZRCIrYYNTCeRZ6quIqQ"]),
     ("token inspect", &["hallpass token inspect <token.txt"]),
+    (
+        "token scanner-rules",
+        &[
+            "hallpass --stack hallpass token scanner-rules >>.gitleaks.toml",
+            "hallpass token scanner-rules --trufflehog --prefix acme_ --checksum",
+        ],
+    ),
     ("key new", &["hallpass key new --out ring.json"]),
     ("key list", &["hallpass key list"]),
     ("key rotate", &["hallpass key rotate"]),

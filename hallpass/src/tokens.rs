@@ -19,6 +19,9 @@ use crate::{
 mod issue;
 mod list;
 mod revoke;
+mod scanner_rules;
+
+pub use scanner_rules::print as print_scanner_rules;
 
 /// Shown for an attribute that the token's text does not contain.
 const IN_RECORD: &str = "in the token's record";
@@ -45,6 +48,8 @@ pub enum Command {
     /// Decode a token offline, without verifying it; the token is read from a prompt or standard
     /// input
     Inspect(InspectArgs),
+    /// Print the rules by which a secret scanner finds the stack's tokens
+    ScannerRules(scanner_rules::ScannerRulesArgs),
 }
 
 /// The options of `hallpass token inspect`.
@@ -67,6 +72,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Revoke(args) => Box::pin(revoke::run(args, stack, terminal)).await,
         Command::Rotate { id } => Box::pin(issue::rotate(&id, stack, terminal)).await,
         Command::Inspect(args) => inspect(&args, terminal),
+        Command::ScannerRules(args) => scanner_rules::print(&args, Some(stack), terminal),
     }
 }
 

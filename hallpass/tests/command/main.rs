@@ -27,6 +27,7 @@ mod lists;
 mod maintainers;
 mod openness;
 mod reference;
+mod scanner_rules;
 mod secrets;
 mod shell;
 mod stack;
