@@ -1,5 +1,5 @@
-//! `hallpass_token::open` on signed and developer tokens: arbitrary texts, and valid tokens with
-//! edits.
+//! `hallpass_token::open` on signed and developer tokens, with and without a checksum: arbitrary
+//! texts, and valid tokens with edits.
 //!
 //! A token that verifies has a single text: signed again it is byte for byte the same. A valid
 //! token with any edit is rejected.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use fuzz::{from_url, issuer, keyring, now};
 use hallpass_token::{
     Claim, Entropy, Format, IssuedText, Issuer, Keyring, Reason, Timestamp, UserId,
-    codec::{developer, inspect, signed},
+    codec::{checksum::Checksum, developer, inspect, signed},
     open,
 };
 use libfuzzer_sys::fuzz_target;
@@ -38,19 +38,30 @@ fuzz_target!(|data: &[u8]| {
     edited(&keyring, data);
 });
 
-/// Checks that signing the claim with the text's secret gives the same text.
+/// Checks that signing the claim with the text's secret, in the text's form, gives the same text.
 fn has_one_text(keyring: &Keyring, issuer: &Issuer, text: &str, claim: &Claim) {
+    let seen = inspect::inspect(issuer, text).expect("a verified token");
+    assert_ne!(seen.checksum, Checksum::Wrong, "a token with a wrong checksum verifies");
+    let has_checksum = seen.checksum == Checksum::Right;
+    let signer = fuzz::issuer(issuer.prefix());
+    let issuer = &if has_checksum { checking(&signer) } else { signer };
+    let text_of_secret = if has_checksum { &text[..text.len() - 6] } else { text };
     let signed = match (claim.format, claim.user_id, claim.expires_at) {
         (Format::Signed, Some(user), Some(end)) => {
-            signed::sign(keyring, issuer, now(), user, end, &secret_of(text))
+            signed::sign(keyring, issuer, now(), user, end, &secret_of(text_of_secret))
         }
         (Format::Developer, None, None) => {
-            developer::sign(keyring, issuer, now(), some_user(), &secret_of(text))
+            developer::sign(keyring, issuer, now(), some_user(), &secret_of(text_of_secret))
         }
         (Format::Jwt, Some(_), Some(_)) => return,
         other => panic!("an impossible claim: {other:?}"),
     };
     assert_eq!(signed.expect("a signing key").text.expose_secret(), text);
+}
+
+/// Adds checksums, unless the issuer has no prefix.
+fn checking(issuer: &Issuer) -> Issuer {
+    issuer.clone().with_checksum().unwrap_or_else(|_| issuer.clone())
 }
 
 fn secret_of(text: &str) -> Entropy {
@@ -73,6 +84,7 @@ fn edited(keyring: &Keyring, data: &[u8]) {
     let id: String = id.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)])).collect();
     let Ok(user) = id.parse::<UserId>() else { return };
     let issuer = issuer(PREFIXES[usize::from(prefix) % PREFIXES.len()]);
+    let issuer = if kind & 2 == 0 { issuer } else { checking(&issuer) };
     let ends = now().after(Duration::from_secs(seconds.into()));
     let secret = Entropy::new(*secret);
     let is_signed = kind % 2 == 0;
