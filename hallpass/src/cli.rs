@@ -6,7 +6,7 @@ use hallpass_runtime::settings::{self, names};
 #[cfg(feature = "dev")]
 use crate::serve;
 use crate::{
-    doctor, error::CommandError, help, key, shell, stack::Reach, sweep, terminal::Terminal, tokens,
+    audit, doctor, error::CommandError, help, key, shell, stack::Reach, sweep, terminal::Terminal, tokens,
     user,
 };
 
@@ -54,6 +54,9 @@ enum Command {
     Key(key::Command),
     /// Check the stack for problems and print how to fix them
     Doctor(doctor::DoctorArgs),
+    /// Verify, list and export the audit log
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Invalidate the tokens of changed users and purge old records now, as the prune function does
     /// every hour
     Prune,
@@ -114,6 +117,9 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Key(key::Command::New { out }) => key::new(&out, terminal),
         Command::Key(command) => key::run(command, &reach.find().await?, terminal).await,
         Command::Doctor(args) => doctor::run(&args, &reach.find().await?, terminal).await,
+        Command::Audit(command) => {
+            Box::pin(audit::run(command, &reach.find().await?, terminal)).await
+        }
         Command::Prune => sweep::run(&reach.find().await?, terminal).await,
         Command::Completions { shell } => shell::completions(shell),
         Command::Man(args) => shell::man(&args),

@@ -9,12 +9,14 @@
 //! | `revoker`, `effective` | what revokes tokens, and when that takes effect everywhere |
 //! | `operator` | who runs the command |
 //! | [`user`], [`tokens`], [`key`] | the management commands |
+//! | [`audit`] | the audit log |
 //! | [`sweep`], [`doctor`] | running prune by hand; checking the stack |
 //! | [`shell`], [`help`] | completions, the manual page and the help |
 //! | [`terminal`], [`table`], `confirm` | prompts, tables, colours and questions |
 //! | [`interrupt`], [`error`] | Ctrl-C; exit statuses |
 
 pub mod arguments;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 mod confirm;

@@ -94,7 +94,7 @@ const fn upto(count: usize) -> &'static [&'static str] {
 
 /// Packages that must not be reachable from a crate, however indirectly: the beginning of a name
 /// and version.
-const UNREACHABLE: [(&str, &[&str]); 6] = [
+const UNREACHABLE: [(&str, &[&str]); 8] = [
     ("hallpass-token", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
     ("hallpass-password", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
     ("hallpass-audit", &["tokio", "aws-", "lambda", "http", "hyper", "tracing"]),
@@ -102,6 +102,7 @@ const UNREACHABLE: [(&str, &[&str]); 6] = [
     ("hallpass-verify-authorizer", &["aws-config", "openssl ", "openssl-sys", "aws-lc"]),
     ("hallpass-generate", &["aws-config", "openssl ", "openssl-sys", "aws-lc"]),
     ("hallpass-prune", &["aws-config", "jsonwebtoken", "openssl ", "openssl-sys", "aws-lc"]),
+    ("hallpass-notify", &["aws-config", "jsonwebtoken", "openssl ", "openssl-sys", "aws-lc"]),
 ];
 
 /// The maximum number of lines of a file.

@@ -20,11 +20,17 @@ const OUTPUTS: [(&str, &str); 4] = [
     ("KeyRingSecret", "HALLPASS_KEYS_SECRET"),
 ];
 
+/// The outputs of a stack that keeps an audit log.
+const OUTPUTS_OF_AUDIT: [(&str, &str); 2] =
+    [("AuditBucket", "HALLPASS_AUDIT_BUCKET"), ("AuditKeyArn", "HALLPASS_AUDIT_KEY")];
+
 /// Variables on which the SDK panics if they are set but empty.
-const ENDPOINTS: [&str; 4] = [
+const ENDPOINTS: [&str; 6] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_CLOUDFORMATION",
     "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_KMS",
+    "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL_SECRETS_MANAGER",
 ];
 
@@ -75,6 +81,8 @@ pub(super) async fn find(reach: &Reach) -> Result<Stack, NoStack> {
     for (endpoint, variable) in [
         ("HALLPASS_DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL_DYNAMODB"),
         ("HALLPASS_SECRETS_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        ("HALLPASS_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3"),
+        ("HALLPASS_KMS_ENDPOINT", "AWS_ENDPOINT_URL_KMS"),
     ] {
         // In order of precedence: the argument, the variable of the service, the endpoint for all
         // services, and last the setting of the functions, which may reach AWS differently than
@@ -140,6 +148,10 @@ fn outputs_of(stack: &types::Stack, name: &str) -> Result<BTreeMap<String, Strin
             ))
         })?;
         variables.insert(variable.to_owned(), output);
+    }
+    for (key, variable) in OUTPUTS_OF_AUDIT {
+        let output = stack.outputs().iter().find(|output| output.output_key() == Some(key));
+        variables.extend(output.map(|output| (variable.to_owned(), value(output))));
     }
     Ok(variables)
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use futures_util::future::try_join_all;
-use hallpass_audit::{Area, Finding, Hour, Image, Options, Report, Verifier, digest};
+use hallpass_audit::{Area, Finding, Hour, Image, Options, Report, Sum, Verifier, digest};
 use hallpass_store::{Failure, Store, sweep::Place};
 
 use crate::bucket::{Bucket, Stored};
@@ -30,6 +30,15 @@ pub enum Progress {
     Part,
 }
 
+/// What was verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified {
+    /// The counts.
+    pub report: Report,
+    /// The SHA-256 of the last digest, which the next verification can expect.
+    pub last_digest: Option<Sum>,
+}
+
 /// Verifies the log, and with a store also compares the table with it. Memory grows with the number
 /// of tokens, and not with the number of changes.
 ///
@@ -40,7 +49,8 @@ pub async fn verify(
     options: Options,
     store: Option<&Store>,
     mut report: impl FnMut(Progress),
-) -> Result<Report, Failure> {
+) -> Result<Verified, Failure> {
+    let mut last_digest = None;
     let from = options.from;
     let mut verifier = Verifier::new(Options { has_table: store.is_some(), ..options });
     let mut listings = Area::ALL.map(|area| Listing::new(area, from));
@@ -48,6 +58,7 @@ pub async fn verify(
     for key in bucket.all_keys(digest::PREFIX, &after).await? {
         let Some(bytes) = bucket.get(&key).await? else { continue };
         let listed = verifier.digest(&key, &bytes);
+        last_digest = Some(Sum::of(&bytes));
         for some in listed.chunks(AT_ONCE) {
             let read = try_join_all(some.iter().map(|object| bucket.get(&object.key))).await?;
             for (object, bytes) in some.iter().zip(read) {
@@ -71,7 +82,7 @@ pub async fn verify(
     }
     let (verified, findings) = verifier.finish();
     findings.into_iter().for_each(|finding| report(Progress::Found(finding)));
-    Ok(verified)
+    Ok(Verified { report: verified, last_digest })
 }
 
 /// Compares the table, which must be read after the log.
