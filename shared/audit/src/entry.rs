@@ -88,3 +88,6 @@ impl Entry {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,6 @@ impl Object {
         Self { key, bytes, sum, entries }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! 2.2.3), which KMS calls `ECDSA_SHA_256`. See
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html>.
 
-use std::{convert::Infallible, fmt, future::Future};
+use std::{fmt, future::Future};
 
 use ring::{
     rand::SystemRandom,
@@ -43,6 +43,11 @@ pub trait Signer {
 #[error("the key must be a P-256 key pair in PKCS#8")]
 pub struct KeyError;
 
+/// The random source that a signature needs has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the random source has failed")]
+pub struct SignError;
+
 /// A signer with a key in memory, for development and tests. `Debug` omits the key.
 pub struct LocalSigner {
     key_id: String,
@@ -65,14 +70,6 @@ impl LocalSigner {
     pub fn public_key(&self) -> Vec<u8> {
         [&SPKI_OF_P256[..], self.pair.public_key().as_ref()].concat()
     }
-
-    /// Signs a message.
-    fn signature(&self, message: &[u8]) -> Vec<u8> {
-        // The signature fails only if the random source does; an empty one verifies nowhere.
-        self.pair
-            .sign(&self.random, message)
-            .map_or_else(|_failed| Vec::new(), |signature| signature.as_ref().to_vec())
-    }
 }
 
 impl fmt::Debug for LocalSigner {
@@ -82,7 +79,7 @@ impl fmt::Debug for LocalSigner {
 }
 
 impl Signer for LocalSigner {
-    type Error = Infallible;
+    type Error = SignError;
 
     fn key_id(&self) -> &str {
         &self.key_id
@@ -92,8 +89,10 @@ impl Signer for LocalSigner {
         &self,
         message: &[u8],
         _sum: Sum,
-    ) -> impl Future<Output = Result<Vec<u8>, Infallible>> + Send {
-        std::future::ready(Ok(self.signature(message)))
+    ) -> impl Future<Output = Result<Vec<u8>, SignError>> + Send {
+        let signature = self.pair.sign(&self.random, message);
+        let signature = signature.map(|signature| signature.as_ref().to_vec());
+        std::future::ready(signature.map_err(|_failed| SignError))
     }
 }
 
