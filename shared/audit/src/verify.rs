@@ -86,7 +86,8 @@ pub struct Report {
     pub equal: u64,
     /// Records whose last change is too new to be in the log, or that were due to be purged.
     pub pending: u64,
-    /// Records without an entry whose tokens were issued before the log began.
+    /// Records without an entry that were issued and last changed before the log began, by their own
+    /// account: the log has nothing to compare them with.
     pub predating: u64,
     /// Findings.
     pub findings: u64,
@@ -104,7 +105,7 @@ pub struct Verifier {
     /// The hour of the last digest, and the link that the next one must have.
     last: Option<(Hour, Link)>,
     is_expected_found: bool,
-    /// The objects that the last digest lists.
+    /// The objects that the last digest lists, and those of earlier ones whose hour comes later.
     listed: BTreeSet<String>,
     /// The objects that no digest lists, and the time at which each was written.
     unlisted: BTreeMap<String, Timestamp>,
@@ -132,11 +133,13 @@ impl Verifier {
     /// The objects of a digest with a wrong signature are verified as well. Those of a digest under
     /// the key of another hour are not.
     pub fn digest(&mut self, key: &str, bytes: &[u8]) -> Vec<Listed> {
-        self.listed.clear();
+        // What has a later hour has not been seen yet: clocks differ a little.
+        let named = digest::hour_of(key);
+        self.listed.retain(|key| Area::of_key(key).map(|(_, hour)| hour) >= named);
         self.report.digests = self.report.digests.saturating_add(1);
         let sum = Sum::of(bytes);
         self.is_expected_found |= self.options.expected_digest == Some(sum);
-        let Some((hour, read)) = digest::hour_of(key).zip(digest::read(bytes)) else {
+        let Some((hour, read)) = named.zip(digest::read(bytes)) else {
             self.find(Finding::DigestUnreadable(key.to_owned()));
             return self.pass(key, sum);
         };

@@ -3,7 +3,7 @@
 use hallpass_token::{Timestamp, TokenId};
 use serde::Deserialize;
 
-use crate::{entry::checked, event::Event, sum::Sum};
+use crate::{entry::checked, event::Event, image::attribute::DEVELOPER, sum::Sum};
 
 /// What a verifier needs of an entry of a token.
 #[derive(Debug)]
@@ -14,18 +14,21 @@ pub(super) struct Read {
     pub(super) image: Option<Sum>,
     pub(super) issued_at: Option<Timestamp>,
     pub(super) purge_at: Option<Timestamp>,
+    /// Whether it is a developer token, whose record the next one overwrites.
+    pub(super) is_developer: bool,
 }
 
 #[derive(Deserialize)]
 struct Members {
     event: Event,
-    record: Option<Times>,
+    record: Option<Record>,
     image_sha256: Option<Sum>,
     sequence_number: String,
 }
 
 #[derive(Deserialize)]
-struct Times {
+struct Record {
+    token: Option<String>,
     issued_at: Option<Timestamp>,
     purge_at: Option<Timestamp>,
 }
@@ -56,5 +59,6 @@ pub(super) fn read(line: &[u8]) -> Option<Line> {
         image: line.image_sha256,
         issued_at: record.issued_at,
         purge_at: record.purge_at,
+        is_developer: record.token.as_deref() == Some(DEVELOPER),
     }))
 }

@@ -91,6 +91,60 @@ fn a_change_that_is_not_in_the_log_is_pending_while_the_stream_lags() {
 }
 
 #[test]
+fn a_developer_token_that_is_overwritten_while_the_stream_lags_is_pending() {
+    let developer = |hash, at| {
+        let own = [("issued_at", number(at)), ("changed_at", number(at))];
+        with(&crate::sample::developer(hash, 1), &own)
+    };
+    let mut log = Log::new();
+    let old = developer(log::ADDED, START);
+    log.write(2, &[(None, Some(&old))]);
+    log.sign_from(2);
+    let missing = Finding::RecordMissing(Found { token_id: id(log::ADDED), version: 1 });
+    assert_eq!(log.verify().1, std::slice::from_ref(&missing));
+    log.insert(developer("EEEEEEEEEEEEEEEEEEEEEA", log.now));
+    let (report, findings) = log.verify();
+    assert_eq!((report.pending, findings), (2, vec![]));
+    // A new token of another format says nothing about it.
+    let mut log = Log::new();
+    log.write(2, &[(None, Some(&old))]);
+    log.sign_from(2);
+    let new = [("issued_at", number(log.now)), ("changed_at", number(log.now))];
+    log.insert(with(&crate::sample::record("EEEEEEEEEEEEEEEEEEEEEA", 1), &new));
+    assert_eq!(log.verify().1, [missing]);
+}
+
+#[test]
+fn a_record_that_changed_after_the_log_began_must_be_in_it() {
+    for (changed_at, is_predating) in [(START - 1, true), (START, false)] {
+        let mut log = Log::new();
+        let own = [("issued_at", number(5)), ("changed_at", number(changed_at))];
+        log.insert(with(&crate::sample::record(log::ADDED, 7), &own));
+        let (report, findings) = log.verify();
+        let unknown = Finding::RecordUnknown(Found { token_id: id(log::ADDED), version: 7 });
+        assert_eq!(report.predating, u64::from(is_predating));
+        assert_eq!(findings, if is_predating { vec![] } else { vec![unknown] });
+    }
+}
+
+#[test]
+fn an_object_that_an_earlier_digest_lists_is_known() {
+    let mut log = Log::new();
+    let object = log.object(3);
+    let digest = log.digest(2, digest::link(&log.bucket[&key(1)].0));
+    let mut objects = digest.objects;
+    objects.extend(log.digest(3, None).objects);
+    let digest = crate::Digest::new(log::hour(2), objects, digest.previous);
+    let signed = crate::sample::ready(digest.sign(&log.signer)).unwrap();
+    let last = crate::Digest::new(log::hour(3), vec![], Some(signed.link()));
+    log.bucket.get_mut(&key(2)).unwrap().0 = signed.bytes;
+    let signed = crate::sample::ready(last.sign(&log.signer)).unwrap();
+    log.bucket.get_mut(&key(3)).unwrap().0 = signed.bytes;
+    let (report, findings) = log.verify();
+    assert_eq!((report.objects, report.equal, findings), (5, 2, vec![]), "{object}");
+}
+
+#[test]
 fn a_record_that_was_due_to_be_purged_can_be_missing() {
     let mut log = Log::new();
     // The last purge is not in the log.

@@ -2,10 +2,10 @@
 
 use std::{
     cmp::Ordering,
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
 };
 
-use hallpass_token::{Timestamp, TokenId};
+use hallpass_token::{Timestamp, TokenId, UserId};
 
 use super::{Options, Report, line::Read};
 use crate::{
@@ -35,6 +35,7 @@ struct Token {
     known: u8,
     at: Timestamp,
     purge_at: Option<Timestamp>,
+    is_developer: bool,
     is_in_table: bool,
 }
 
@@ -44,6 +45,8 @@ pub(super) struct Tokens {
     states: HashMap<TokenId, Token>,
     ended: VecDeque<(Hour, TokenId)>,
     hour: Option<Hour>,
+    /// The users with a new developer token that is not in the log yet.
+    regenerated: HashSet<UserId>,
 }
 
 /// Why an entry does not follow from the ones before it.
@@ -88,6 +91,7 @@ impl Token {
             known: 0,
             at: read.at,
             purge_at: None,
+            is_developer: read.is_developer,
             is_in_table: false,
         };
         token.advance(read, content);
@@ -202,13 +206,14 @@ impl Tokens {
                 return Some(Finding::RecordUnreadable(user, attribute));
             }
         };
-        let Row { token_id, version, issued_at, changed_at } = row;
+        let Row { token_id, version, issued_at, changed_at, is_developer } = row;
         let is_new = changed_at.is_some_and(|at| !at.after(options.lag).has_passed(options.now));
         let found = Found { token_id, version };
         let Some(token) = self.states.get_mut(&token_id) else {
-            return if predates(issued_at, began) {
+            return if predates(issued_at, began) && predates(changed_at.or(issued_at), began) {
                 count(&mut report.predating)
             } else if is_new {
+                self.regenerated.extend(is_developer.then_some(token_id.user_id));
                 count(&mut report.pending)
             } else {
                 Some(Finding::RecordUnknown(found))
@@ -226,13 +231,14 @@ impl Tokens {
     }
 
     /// The tokens that the table must have and does not, sorted. A record that was due to be
-    /// purged, or that was issued so recently that its removal is not in the log, is counted as
-    /// pending.
+    /// purged, one that was overwritten by a new developer token, and one that changed so recently
+    /// that its removal need not be in the log, are counted as pending.
     pub(super) fn missing(&self, options: &Options, report: &mut Report) -> Vec<Finding> {
         let absent =
             self.states.iter().filter(|(_, token)| token.image.is_some() && !token.is_in_table);
-        let (pending, missing): (Vec<_>, Vec<_>) = absent.partition(|(_, token)| {
+        let (pending, missing): (Vec<_>, Vec<_>) = absent.partition(|(token_id, token)| {
             token.purge_at.is_some_and(|at| at.has_passed(options.now))
+                || token.is_developer && self.regenerated.contains(&token_id.user_id)
                 || !token.at.after(options.lag).has_passed(options.now)
         });
         let pending = u64::try_from(pending.len()).unwrap_or(u64::MAX);
@@ -259,6 +265,7 @@ struct Row {
     version: u64,
     issued_at: Option<Timestamp>,
     changed_at: Option<Timestamp>,
+    is_developer: bool,
 }
 
 impl Row {
@@ -268,6 +275,7 @@ impl Row {
             version: item.version()?,
             issued_at: item.instant(attribute::ISSUED_AT)?,
             changed_at: item.instant(attribute::CHANGED_AT)?,
+            is_developer: item.text(attribute::TOKEN)? == Some(attribute::DEVELOPER),
         })
     }
 }

@@ -117,7 +117,7 @@ impl Log {
     }
 
     /// Writes a batch of changes in the middle of this hour.
-    fn write(&mut self, hour: u64, changes: &[(Option<&Image>, Option<&Image>)]) {
+    pub(super) fn write(&mut self, hour: u64, changes: &[(Option<&Image>, Option<&Image>)]) {
         let time = START + hour * HOUR + 1800;
         let written = Written { at: at(time), by_ttl: false };
         let entries = changes.iter().zip(1 + hour * 100..).flat_map(|((old, new), number)| {

@@ -19,9 +19,9 @@ fn peak() -> u64 {
 
 const TOKENS: u64 = 10_000;
 
-/// The changes of one hour, and those of one object.
-const PER_HOUR: u64 = 10_000;
-const PER_OBJECT: usize = 1_000;
+/// The changes of one hour. They are in memory while the hour is made, so that there must be few.
+const PER_HOUR: u64 = 1_000;
+const PER_OBJECT: usize = 500;
 
 /// Verifies a log with this many changes of [`TOKENS`] tokens, and returns how long it took.
 #[expect(clippy::disallowed_methods, reason = "this measures")]

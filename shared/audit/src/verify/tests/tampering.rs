@@ -300,7 +300,7 @@ fn an_expected_digest_must_be_in_the_log() {
     let expect = |sum| log.verify_with(|options| options.expected_digest = Some(sum)).1;
     assert_eq!(expect(sum), []);
     assert_eq!(expect(Sum::of(b"")), [Finding::ExpectedDigestMissing(Sum::of(b""))]);
-    // A log that was written again from its beginning, by who has the key.
+    // A log that was written again from its beginning, by the holder of the key.
     let mut again = Log::new();
     again.bucket.retain(|key, _| !key.contains("/users/"));
     again.sign_from(0);
