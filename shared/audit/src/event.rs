@@ -1,5 +1,7 @@
 //! What happened to a token, derived from the images of its record before and after a change.
 
+use std::time::Duration;
+
 use hallpass_token::{Reason, Timestamp, TokenId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -357,9 +359,12 @@ fn version_after(old: &Image) -> Result<u64, Unreadable> {
     Ok(old.version()?.saturating_add(1))
 }
 
+/// How far the clock of the function that purges can be ahead of the stream's.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
+
 fn removal(old: &Image, written: Written) -> Result<Event, Unreadable> {
-    let is_due =
-        old.instant(attribute::PURGE_AT)?.is_some_and(|purge_at| purge_at.has_passed(written.at));
+    let purge_at = old.instant(attribute::PURGE_AT)?;
+    let is_due = purge_at.is_some_and(|due| due.has_passed(written.at.after(CLOCK_DIFFERENCE)));
     let kind = if written.by_ttl || is_due { Kind::Purged } else { Kind::Withdrawn };
     about(kind, &old.token_id()?, version_after(old)?, old, written.at)
 }

@@ -137,6 +137,10 @@ impl Verifier {
         let named = digest::hour_of(key);
         self.listed.retain(|key| Area::of_key(key).map(|(_, hour)| hour) >= named);
         self.report.digests = self.report.digests.saturating_add(1);
+        let expected = self.last.as_ref().map(|(last, _)| last.next()).or(self.options.from);
+        if let Some((expected, hour)) = expected.zip(named) {
+            self.find_missing(expected, hour);
+        }
         let sum = Sum::of(bytes);
         self.is_expected_found |= self.options.expected_digest == Some(sum);
         let Some((hour, read)) = named.zip(digest::read(bytes)) else {
@@ -179,18 +183,15 @@ impl Verifier {
         }
     }
 
-    /// Checks that a digest follows the last one, and names every hour between them.
+    /// Checks that a digest links to the last one.
     fn check_link(&mut self, key: &str, hour: Hour, previous: Option<&Link>) {
         let Some((last, link)) = self.last.clone() else {
-            return match (previous, self.options.from) {
-                (Some(previous), None) => {
-                    self.find(Finding::DigestMissing(previous.key.clone()));
-                }
-                (_, Some(from)) => self.find_missing(from, hour),
-                (None, None) => {}
-            };
+            let missing = previous.filter(|_| self.options.from.is_none());
+            if let Some(missing) = missing {
+                self.find(Finding::DigestMissing(missing.key.clone()));
+            }
+            return;
         };
-        self.find_missing(last.next(), hour);
         // The contents of a missing digest are unknown.
         let is_after_gap = hour.since(last) > 1
             && previous

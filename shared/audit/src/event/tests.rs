@@ -99,7 +99,8 @@ fn a_removal_is_a_purge_once_it_is_due() {
         assert_eq!((event.id.as_str(), event.at), ("1.AAAAAAAAAAAAAAAAAAAAAA#4", at(NOW)));
     };
     check_removal(Some(NOW), false, "token.purged");
-    check_removal(Some(NOW + 1), false, "token.withdrawn");
+    check_removal(Some(NOW + 60), false, "token.purged");
+    check_removal(Some(NOW + 61), false, "token.withdrawn");
     check_removal(None, false, "token.withdrawn");
     check_removal(None, true, "token.purged");
 }

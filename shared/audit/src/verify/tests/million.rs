@@ -73,6 +73,8 @@ fn verify(changes: u64) -> Duration {
 #[test]
 #[ignore = "it takes a minute, and measures the process that it runs in"]
 fn a_large_log_takes_no_more_memory_than_a_small_one() {
+    // A second verification reuses the memory of the first only in part.
+    verify(100_000);
     let small = (verify(100_000), peak());
     let large = (verify(1_000_000), peak());
     println!(
@@ -80,5 +82,5 @@ fn a_large_log_takes_no_more_memory_than_a_small_one() {
         small.0, small.1, large.0, large.1
     );
     // Ten times as many changes of as many tokens. The tolerance is that of the allocator.
-    assert!(large.1 < small.1 + 4_096, "{small:?} {large:?}");
+    assert!(large.1 < small.1 + 1_024, "{small:?} {large:?}");
 }

@@ -178,6 +178,19 @@ proptest! {
     }
 
     #[test]
+    fn other_contents_are_found(bytes in any::<Vec<u8>>(), text in any::<String>()) {
+        let mut verifier = Log::empty().read(Log::empty().options());
+        verifier.digest(&key(0), &bytes);
+        verifier.digest(&key(1), text.as_bytes());
+        verifier.digest(&text, &bytes);
+        let unreadable = [key(0), key(1), text.clone()].map(Finding::DigestUnreadable);
+        prop_assert_eq!(verifier.findings(), unreadable);
+        let object = format!("{text}\n");
+        verifier.object_without_digest("audit/tokens/x", object.as_bytes());
+        prop_assert_eq!(verifier.findings().len(), object.matches('\n').count());
+    }
+
+    #[test]
     fn any_change_of_one_byte_of_the_bucket_is_found(
         numbers in numbers(), batches in batches(), object in any::<prop::sample::Index>(),
         byte in any::<prop::sample::Index>(), bit in 0_u32..8

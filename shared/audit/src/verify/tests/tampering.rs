@@ -272,6 +272,16 @@ fn a_changed_digest_is_found() {
 }
 
 #[test]
+fn a_missing_digest_before_an_unreadable_one_is_found() {
+    let mut log = Log::new();
+    log.bucket.remove(&key(1));
+    log.bucket.get_mut(&key(2)).unwrap().0 = b"{}".to_vec();
+    let (_, found) = log.verify();
+    let expected = [Finding::DigestMissing(key(1)), Finding::DigestUnreadable(key(2))];
+    assert_eq!(found[..2], expected);
+}
+
+#[test]
 fn a_log_that_begins_again_is_found() {
     check(
         |log| {
