@@ -130,7 +130,6 @@ fn a_record_that_changed_after_the_log_began_must_be_in_it() {
 #[test]
 fn an_object_that_an_earlier_digest_lists_is_known() {
     let mut log = Log::new();
-    let object = log.object(3);
     let digest = log.digest(2, digest::link(&log.bucket[&key(1)].0));
     let mut objects = digest.objects;
     objects.extend(log.digest(3, None).objects);
@@ -141,7 +140,8 @@ fn an_object_that_an_earlier_digest_lists_is_known() {
     let signed = crate::sample::ready(last.sign(&log.signer)).unwrap();
     log.bucket.get_mut(&key(3)).unwrap().0 = signed.bytes;
     let (report, findings) = log.verify();
-    assert_eq!((report.objects, report.equal, findings), (5, 2, vec![]), "{object}");
+    assert_eq!((report.objects, report.equal, findings), (5, 2, vec![]));
+    assert_eq!((report.objects_without_digest, report.repeats), (0, 0));
 }
 
 #[test]
@@ -200,6 +200,17 @@ fn an_identical_entry_that_is_delivered_again_is_counted() {
     log.sign_from(2);
     let (report, findings) = log.verify();
     assert_eq!((report.repeats, report.entries, findings), (4, 8, vec![]));
+}
+
+#[test]
+fn an_ended_token_is_kept_for_as_long_as_a_stream_repeats() {
+    let log = Log::new();
+    let mut verifier = log.read(log.options());
+    // A and C are live, and B was purged in the fourth hour.
+    for (hour, expected) in [(3, 3), (28, 3), (29, 2), (500, 2)] {
+        verifier.tokens.advance(log::hour(hour));
+        assert_eq!(verifier.tokens.len(), expected, "{hour}");
+    }
 }
 
 #[test]

@@ -251,6 +251,12 @@ impl Tokens {
         missing
     }
 
+    /// The number of tokens that are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+
     /// The tokens that have not ended.
     pub(super) fn live(&self) -> impl Iterator<Item = (TokenId, u64, Sum)> {
         self.states

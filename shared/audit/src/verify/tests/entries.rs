@@ -66,6 +66,7 @@ fn a_line_that_is_no_entry_is_found() {
         &valid.replace("\"version\":2,\"at\"", "\"version\":1,\"at\""),
         &valid.replace("\"sequence_number\":\"", "\"sequence_number\":\"x"),
         &valid.replace("A#2", "A#3"),
+        r#"{"event":{"id":"1#5","kind":"user.added","user_id":"1","at":"2027-01-01T00:00:00Z","actor":"x"},"record":null,"image_sha256":null,"sequence_number":"6"}"#,
     ] {
         check(
             |log| drop(add(log, line)),
