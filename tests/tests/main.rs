@@ -13,6 +13,7 @@ mod batches;
 mod bounds;
 #[path = "../bugs/reports.rs"]
 mod bugs;
+mod checksum;
 mod console;
 mod corrupt;
 mod cors;
