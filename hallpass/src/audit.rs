@@ -133,24 +133,22 @@ async fn verify(args: &VerifyArgs, stack: &Stack, terminal: Terminal) -> Result<
     let bar = terminal::progress("hours and parts of the table verified:", None);
     let mut findings = Vec::new();
     let mut failed = None;
-    let report = verification::verify(
-        &bucket,
-        options,
-        (!args.log_only).then_some(&store),
-        |progress| match progress {
-            Progress::Found(finding) if terminal.is_json() => {
-                if findings.len() < MAX_FINDINGS {
-                    findings.push(Value::from(finding.to_string()));
+    let report =
+        verification::verify(&bucket, options, (!args.log_only).then_some(&store), |progress| {
+            match progress {
+                Progress::Found(finding) if terminal.is_json() => {
+                    if findings.len() < MAX_FINDINGS {
+                        findings.push(Value::from(finding.to_string()));
+                    }
                 }
+                Progress::Found(finding) => {
+                    let line = terminal::printable(&finding.to_string());
+                    failed = failed.take().or(writeln!(io::stdout(), "{line}").err());
+                }
+                Progress::Hour | Progress::Part => bar.inc(1),
             }
-            Progress::Found(finding) => {
-                let line = terminal::printable(&finding.to_string());
-                failed = failed.take().or(writeln!(io::stdout(), "{line}").err());
-            }
-            Progress::Hour | Progress::Part => bar.inc(1),
-        },
-    )
-    .await;
+        })
+        .await;
     bar.finish_and_clear();
     let report = report?;
     failed.map_or(Ok(()), Err)?;

@@ -6,8 +6,8 @@ use hallpass_runtime::settings::{self, names};
 #[cfg(feature = "dev")]
 use crate::serve;
 use crate::{
-    audit, doctor, error::CommandError, help, key, shell, stack::Reach, sweep, terminal::Terminal, tokens,
-    user,
+    audit, doctor, error::CommandError, help, key, shell, stack::Reach, sweep, terminal::Terminal,
+    tokens, user,
 };
 
 const AFTER_HELP: &str = "\

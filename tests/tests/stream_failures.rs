@@ -8,7 +8,7 @@ use std::{
 
 use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig};
 use hallpass_dev::{events::deliver, template::Template};
-use hallpass_prune::{Event, Prune, Response, Notices};
+use hallpass_prune::{Event, Notices, Prune, Response};
 use hallpass_store::{Store, Tables};
 use hallpass_token::{Cause, Format};
 use serde_json::{Value, json};
@@ -104,8 +104,14 @@ async fn live(world: &World) -> usize {
 
 /// Runs one invocation, whose time is up after `steps` steps.
 async fn invocation(world: &World, event: Value, steps: usize) -> Response {
-    let prune =
-        Prune { store: patient(world), retention: Duration::from_secs(RETENTION), bound_to: None, notices: Notices::NONE, audit: None, bus: None };
+    let prune = Prune {
+        store: patient(world),
+        retention: Duration::from_secs(RETENTION),
+        bound_to: None,
+        notices: Notices::NONE,
+        audit: None,
+        bus: None,
+    };
     let checks = AtomicUsize::new(0);
     let may_go_on = || checks.fetch_add(1, Ordering::SeqCst) < steps;
     let event = serde_json::from_value::<Event>(event).unwrap();

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_prune::{Event, Prune, Response, Swept, Notices};
+use hallpass_prune::{Event, Notices, Prune, Response, Swept};
 use hallpass_token::{Cause, Format, secret::Digest};
 use serde_json::{Value, json};
 use tests::{

@@ -11,7 +11,7 @@ use std::{
 };
 
 use hallpass_dev::template::Template;
-use hallpass_prune::{Event, Prune, Response, Notices};
+use hallpass_prune::{Event, Notices, Prune, Response};
 use hallpass_token::{Cause, Format};
 use serde_json::json;
 use tests::{TEMPLATE, World, api::text, long::long, tables::RETENTION};
@@ -74,8 +74,14 @@ async fn blocking_a_user_with_very_many_tokens_is_handled_within_the_retries_of_
     world.advance(60);
     world.set_user("1", "status", Some(text("blocked"))).await;
     let records = world.user_stream().split_off(4);
-    let prune =
-        Prune { store: patient(&world), retention: Duration::from_secs(RETENTION), bound_to: None, notices: Notices::NONE, audit: None, bus: None };
+    let prune = Prune {
+        store: patient(&world),
+        retention: Duration::from_secs(RETENTION),
+        bound_to: None,
+        notices: Notices::NONE,
+        audit: None,
+        bus: None,
+    };
     let (timeout, invocations) = budget();
     // The short form has less time in proportion to its fewer tokens.
     let time = (timeout - RESERVE) * tokens as u64 / MANY as u64;
