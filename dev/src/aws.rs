@@ -1,8 +1,8 @@
-//! The AWS services of events and of signatures: `EventBridge` and KMS. The functions use them
-//! through the AWS SDK, as they do on AWS.
+//! The AWS services of the audit log and of events: S3, `EventBridge` and KMS. The functions use
+//! them through the AWS SDK, as they do on AWS.
 //!
-//! They share an endpoint on 127.0.0.1, on a free port, because their requests name the operation
-//! in a header.
+//! S3 has an endpoint of its own. `EventBridge` and KMS share one, because their requests name the
+//! operation in a header. Both are on 127.0.0.1, on free ports.
 
 use std::{fmt, future::pending, io, net::SocketAddr, path::Path, sync::Arc};
 
@@ -19,13 +19,15 @@ use tokio::{
 
 mod events;
 mod kms;
+mod s3;
 #[cfg(test)]
 mod tests;
 
 pub use events::FILE as EVENTS;
 pub use kms::{ALIAS, FILE as SIGNING_KEY};
+pub use s3::{BUCKET, DIRECTORY as OBJECTS, MAX_KEY_LENGTH};
 
-use self::{events::Events, kms::Kms};
+use self::{events::Events, kms::Kms, s3::S3};
 use super::{
     StartError,
     functions::Clock,
@@ -54,6 +56,7 @@ pub struct Access {
 /// The running services. Dropping it stops them.
 #[derive(Debug)]
 pub struct Aws {
+    s3: S3,
     json: Server,
     events: Arc<Events>,
 }
@@ -66,12 +69,13 @@ struct Server {
 }
 
 impl Aws {
-    /// Starts the services over files in this directory, which must exist. Creates the
-    /// signing key if it does not exist.
+    /// Starts the services over files in this directory, which must exist. Creates the bucket and
+    /// the signing key if they do not exist.
     ///
     /// # Errors
     /// Returns a [`StartError`] if no port is free, or a file cannot be used.
     pub async fn start(data: &Path, access: &Access, clock: Clock) -> Result<Self, StartError> {
+        let s3 = S3::start(&data.join(OBJECTS), access).await?;
         let events = Arc::new(Events::open(&data.join(EVENTS), clock)?);
         let kms = Kms::open(&data.join(SIGNING_KEY))?;
         let (listener, address) = listen("EventBridge and KMS").await?;
@@ -80,7 +84,12 @@ impl Aws {
         let guard = Guard::new(&access.access_key_id);
         let serving =
             tokio::spawn(guard::serve(listener, guard, MAX_REQUEST_LENGTH, respond, pending()));
-        Ok(Self { json: Server::new(address, &serving), events })
+        Ok(Self { s3, json: Server::new(address, &serving), events })
+    }
+
+    /// Returns the URL of S3. Clients must use path-style addresses.
+    pub fn s3_endpoint(&self) -> String {
+        self.s3.endpoint()
     }
 
     /// Returns the URL of `EventBridge` and KMS.

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use aws_credential_types::Credentials;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use aws_sdk_kms::config::{BehaviorVersion, Region, SharedAsyncSleep, retry::RetryConfig};
+use aws_sdk_s3::config::{BehaviorVersion, Region, SharedAsyncSleep, retry::RetryConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use hallpass_store::connect::{SharedHttpClient, Trust, http_client};
 use hallpass_token::Timestamp;
@@ -37,6 +37,23 @@ impl Running {
         let Self { aws, data } = self;
         drop(aws);
         Self { aws: start(data.path()).await, data }
+    }
+
+    pub(super) fn s3(&self) -> aws_sdk_s3::Client {
+        self.s3_as(ACCESS_KEY_ID, "secret")
+    }
+
+    pub(super) fn s3_as(&self, access_key_id: &str, secret: &str) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(credentials(access_key_id, secret))
+            .http_client(client())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .retry_config(RetryConfig::disabled())
+            .force_path_style(true)
+            .endpoint_url(self.aws.s3_endpoint());
+        aws_sdk_s3::Client::from_conf(config.build())
     }
 
     pub(super) fn events(&self) -> aws_sdk_eventbridge::Client {
@@ -100,13 +117,15 @@ async fn status(endpoint: &str, headers: &str) -> String {
 #[tokio::test]
 async fn browsers_and_foreign_host_names_are_rejected() {
     let running = Running::start().await;
-    for endpoint in [running.aws.json_endpoint()] {
+    for endpoint in [running.aws.s3_endpoint(), running.aws.json_endpoint()] {
         assert!(endpoint.starts_with("http://127.0.0.1:"), "{endpoint}");
         let foreign = status(&endpoint, "host: evil.example").await;
         assert!(foreign.starts_with("HTTP/1.1 421 "), "{foreign}");
         let browser = status(&endpoint, "host: localhost\r\norigin: https://evil.example").await;
         assert!(browser.starts_with("HTTP/1.1 403 "), "{browser}");
     }
+    let unsigned = status(&running.aws.s3_endpoint(), "host: localhost").await;
+    assert!(unsigned.starts_with("HTTP/1.1 403 "), "{unsigned}");
 }
 
 #[tokio::test]
@@ -130,7 +149,7 @@ async fn a_request_that_is_too_large_is_rejected() {
 #[tokio::test]
 async fn a_stopped_service_accepts_no_connections() {
     let Running { aws, data: _data } = Running::start().await;
-    let endpoints = [aws.json_endpoint()];
+    let endpoints = [aws.s3_endpoint(), aws.json_endpoint()];
     drop(aws);
     for endpoint in endpoints {
         // The runtime closes the socket when it drops the aborted task.
