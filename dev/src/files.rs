@@ -12,7 +12,10 @@ use hallpass_runtime::{
     local::STACK,
 };
 
-use super::StartError;
+use super::{
+    StartError,
+    aws::{EVENTS, OBJECTS, SIGNING_KEY},
+};
 
 /// The engine's database.
 pub const DATABASE: &str = "dynamodb.sqlite";
@@ -23,6 +26,8 @@ pub const POSITION: &str = "stream-position";
 /// The position up to which the token stream was delivered.
 pub const POSITION_OF_TOKENS: &str = "token-stream-position";
 const LOCK: &str = "lock";
+/// The files that a start without earlier data deletes.
+const FILES: [&str; 7] = [DATABASE, RING, POSITION, POSITION_OF_TOKENS, EVENTS, SIGNING_KEY, STACK];
 /// The files that the engine keeps next to the database while it is open.
 const DATABASE_FILES: [&str; 2] = ["dynamodb.sqlite-wal", "dynamodb.sqlite-shm"];
 
@@ -64,8 +69,12 @@ impl DataDir {
             ));
         }
         if fresh {
-            for file in [DATABASE, RING, POSITION, STACK].iter().chain(&DATABASE_FILES) {
+            for file in FILES.iter().chain(&DATABASE_FILES) {
                 remove(&path.join(file)).map_err(failed)?;
+            }
+            match fs::remove_dir_all(path.join(OBJECTS)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
             }
         }
         // SQLite creates files that every user can read, but gives its other files the mode of the
@@ -77,7 +86,7 @@ impl DataDir {
             .mode(0o600)
             .open(path.join(DATABASE));
         created.map_err(failed)?;
-        for file in [DATABASE, RING, POSITION, STACK].iter().chain(&DATABASE_FILES) {
+        for file in FILES.iter().chain(&DATABASE_FILES) {
             make_private(&path.join(file)).map_err(failed)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hallpass_generate::oidc;
 use hallpass_http::gateway;
-use hallpass_oidc::Provider;
 use hallpass_notify::Notify;
+use hallpass_oidc::Provider;
 use hallpass_prune::Prune;
 use hallpass_runtime::{
     entropy,

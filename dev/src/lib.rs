@@ -42,6 +42,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use self::{
     application::Application,
+    aws::{Access, Aws},
     engine::Engine,
     events::Delivery,
     files::DataDir,

@@ -15,7 +15,7 @@ use hallpass_dev::{
     events,
     functions::{Clock, Functions},
     gateway::{FunctionError, Invoke},
-    template::Template,
+    template::{Stream, Template},
 };
 use hallpass_service::Service;
 use hallpass_store::{Store, marking::Invalidate};
@@ -107,6 +107,12 @@ pub const CAUSE: Cause<'static> = Cause {
     reason: None,
 };
 
+/// Returns the stream that a function reads.
+fn stream_of(template: &Template, function: &str) -> Stream {
+    let mut streams = template.streams.iter();
+    streams.find(|stream| stream.function == function).unwrap().clone()
+}
+
 impl World {
     /// Creates a world with the default settings.
     pub async fn new() -> Self {
@@ -140,6 +146,8 @@ impl World {
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("HALLPASS_KEYS", KEYS),
             ("HALLPASS_KEYS_SECRET", ""),
+            // A world has neither S3 nor KMS: a `System` has.
+            ("HALLPASS_AUDIT_BUCKET", ""),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -180,7 +188,7 @@ impl World {
             delivery: Delivery::new(
                 Arc::clone(&engine),
                 Arc::clone(&invoke),
-                template.streams[0].clone(),
+                stream_of(template, "Prune"),
                 Arc::clone(&time),
             ),
             invoke,

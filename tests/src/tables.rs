@@ -110,6 +110,8 @@ impl World {
             replaced_by: None,
             replaced_at: None,
             last_used_at: None,
+            expiry_notified: None,
+            reused_at: None,
             purge_at: lifecycle::purge_at(expires_at, None, Duration::from_secs(RETENTION)),
         };
         TestToken { text: signed.text.expose_secret().to_owned(), record }

@@ -4,7 +4,12 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::{Format, Record};
 use serde_json::{Value, json};
-use tests::{Request, Response, WebClient, World, api::bearer, api::text};
+use tests::{
+    Request, Response, World,
+    api::{bearer, text},
+    tables::Item,
+    web_client::WebClient,
+};
 
 /// The ID of every request of these tests.
 const REQUEST: &str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";

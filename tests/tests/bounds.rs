@@ -117,7 +117,7 @@ async fn each_kind_of_body_has_its_limit_and_smaller_ones_are_read() {
         assert_eq!(reply.status, status, "{method} {path} {} bytes: {}", body.len(), reply.body);
     };
     let padded = |text: &str, length: usize, filler: &str| {
-        text.to_owned() + &filler.repeat(length - text.len())
+        format!("{text}{}", filler.repeat(length - text.len()))
     };
     for (method, path) in [
         ("POST", "/tokens"),

@@ -46,9 +46,9 @@ fn exists(rule: &Value) -> Option<bool> {
 
 fn matches(pattern: &Value, value: Option<&Value>) -> bool {
     match pattern {
-        Value::Object(members) => members.iter().all(|(name, pattern)| {
-            matches(pattern, value.and_then(|value| value.get(name)))
-        }),
+        Value::Object(members) => members
+            .iter()
+            .all(|(name, pattern)| matches(pattern, value.and_then(|value| value.get(name)))),
         Value::Array(rules) => rules.iter().any(|rule| match exists(rule) {
             Some(exists) => value.is_some() == exists,
             None => value == Some(rule),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hallpass_token::{Family, Record, Timestamp, TokenId, User, secret::Digest};
+use hallpass_token::{Cause, Family, Record, Timestamp, TokenId, User, secret::Digest};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ impl Leak {
             ("other", record(id("1", 'e'), Family::new(id("1", 'e')), "1")),
         ];
         for (_, record) in &records {
-            dev.store().insert(record).await.unwrap();
+            dev.store().insert(record, &Cause::system(Timestamp::EPOCH)).await.unwrap();
         }
         Self { family: family.id, records }
     }

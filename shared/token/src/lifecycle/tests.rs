@@ -61,6 +61,8 @@ fn record() -> Record {
         replaced_by: None,
         replaced_at: None,
         last_used_at: None,
+        expiry_notified: None,
+        reused_at: None,
         purge_at: None,
     }
 }
