@@ -8,6 +8,7 @@ use hallpass_http::gateway;
 use hallpass_notify::Notify;
 use hallpass_oidc::Provider;
 use hallpass_prune::Prune;
+use hallpass_revoke::Leaks;
 use hallpass_runtime::{
     entropy,
     settings::{ConfigError, Lookup},
@@ -35,6 +36,7 @@ pub struct Functions {
     generate: Arc<Service>,
     provider: Arc<Option<Provider>>,
     revoke: Arc<Service>,
+    leaks: Arc<Option<Leaks>>,
     console: Arc<Service>,
     prune: Arc<Prune>,
     notify: Arc<Notify>,
@@ -64,6 +66,7 @@ impl Functions {
             generate: service("Generate")?,
             provider: with_environment(template, overrides, "Generate", oidc::provider)?,
             revoke: service("Revoke")?,
+            leaks: with_environment(template, overrides, "Revoke", Leaks::read)?,
             console: service("Console")?,
             prune: with_environment(template, overrides, "Prune", Prune::new)?,
             notify: with_environment(template, overrides, "Notify", Notify::new)?,
@@ -128,7 +131,7 @@ impl Functions {
             "Revoke" => {
                 let context = Context::new(&self.revoke, now, &randomness);
                 gateway::invoke(event, |request| async move {
-                    hallpass_revoke::handle(&context, &request).await
+                    hallpass_revoke::handle(&context, self.leaks.as_ref().as_ref(), &request).await
                 })
                 .await
             }

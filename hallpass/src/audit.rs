@@ -258,7 +258,12 @@ async fn export(args: &ExportArgs, stack: &Stack, terminal: Terminal) -> Result<
         }
     }
     out.flush()?;
-    Ok(terminal.note(&format!("{count} entries written"))?)
+    drop(out);
+    // The entries themselves are the output if they go there.
+    let Some(file) = &args.out else { return Ok(()) };
+    let file = file.display().to_string();
+    let text = format!("wrote {count} entries to {}", terminal::printable(&file));
+    Ok(terminal.say(&text, &json!({"wrote": file, "entries": count}))?)
 }
 
 fn create(file: &Path) -> Result<std::fs::File, CommandError> {

@@ -6,8 +6,8 @@ use hallpass_runtime::settings::{self, names};
 #[cfg(feature = "dev")]
 use crate::serve;
 use crate::{
-    audit, doctor, error::CommandError, help, key, shell, stack::Reach, sweep, terminal::Terminal,
-    tokens, user,
+    audit, doctor, error::CommandError, events, help, key, shell, stack::Reach, sweep,
+    terminal::Terminal, tokens, user,
 };
 
 const AFTER_HELP: &str = "\
@@ -54,6 +54,9 @@ enum Command {
     Key(key::Command),
     /// Check the stack for problems and print how to fix them
     Doctor(doctor::DoctorArgs),
+    /// Follow the events of the development stack
+    #[command(subcommand)]
+    Events(events::Command),
     /// Verify, list and export the audit log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -117,6 +120,10 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Key(key::Command::New { out }) => key::new(&out, terminal),
         Command::Key(command) => key::run(command, &reach.find().await?, terminal).await,
         Command::Doctor(args) => doctor::run(&args, &reach.find().await?, terminal).await,
+        Command::Events(command) => {
+            reach.reject_deployed()?;
+            events::run(command, &reach.data(), terminal).await
+        }
         Command::Audit(command) => {
             Box::pin(audit::run(command, &reach.find().await?, terminal)).await
         }

@@ -8,7 +8,7 @@ use console::{Term, measure_text_width, strip_ansi_codes};
 use crate::terminal::Terminal;
 
 /// Examples of each subcommand, as they are typed into a shell.
-pub const EXAMPLES: [(&str, &[&str]); 32] = [
+pub const EXAMPLES: [(&str, &[&str]); 36] = [
     (
         "dev",
         &[
@@ -65,7 +65,8 @@ pub const EXAMPLES: [(&str, &[&str]); 32] = [
         &[
             "hallpass token revoke 1.24LZRCIrYYNTCeRZ6quIqQ",
             "hallpass token revoke 1.24LZRCIrYYNTCeRZ6quIqQ --family --descendants",
-            "hallpass token revoke --all ada",
+            "hallpass token revoke --all ada --reason 'left the company'",
+            "hallpass token revoke 1.24LZRCIrYYNTCeRZ6quIqQ --leaked",
         ],
     ),
     ("token rotate", &["hallpass token rotate 1.24LZRCIrYYNTCeRZ6quIqQ"]),
@@ -83,6 +84,19 @@ pub const EXAMPLES: [(&str, &[&str]); 32] = [
     ("key export", &["hallpass key export --jwt"]),
     ("key retire", &["hallpass key retire first", "hallpass key retire first --end-tokens"]),
     ("doctor", &["hallpass doctor", "hallpass doctor --fix"]),
+    ("events tail", &["hallpass events tail", "hallpass --json events tail --all --limit 10"]),
+    (
+        "audit verify",
+        &["hallpass --stack hallpass audit verify", "hallpass audit verify --log-only"],
+    ),
+    (
+        "audit list",
+        &[
+            "hallpass audit list --user ada --limit 20",
+            "hallpass audit list --token 1.24LZRCIrYYNTCeRZ6quIqQ --from 2027-01-31T09:30:00Z",
+        ],
+    ),
+    ("audit export", &["hallpass --stack hallpass audit export --out audit.jsonl"]),
     ("prune", &["hallpass --stack hallpass prune"]),
     (
         "completions",

@@ -9,7 +9,7 @@
 //! | `revoker`, `effective` | what revokes tokens, and when that takes effect everywhere |
 //! | `operator` | who runs the command |
 //! | [`user`], [`tokens`], [`key`] | the management commands |
-//! | [`audit`] | the audit log |
+//! | [`audit`], [`events`] | the audit log, and the events of the development stack |
 //! | [`sweep`], [`doctor`] | running prune by hand; checking the stack |
 //! | [`shell`], [`help`] | completions, the manual page and the help |
 //! | [`terminal`], [`table`], `confirm` | prompts, tables, colours and questions |
@@ -23,6 +23,7 @@ mod confirm;
 pub mod doctor;
 mod effective;
 pub mod error;
+pub mod events;
 pub mod help;
 pub mod interrupt;
 pub mod key;

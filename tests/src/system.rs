@@ -179,6 +179,25 @@ impl System {
         self.dev.delivery.drain().await.unwrap();
     }
 
+    /// Delivers the pending records of the token stream to notify.
+    pub async fn drain_tokens(&self) {
+        self.dev.notifications.drain().await.unwrap();
+    }
+
+    /// Returns the running stack.
+    pub const fn dev(&self) -> &Dev {
+        &self.dev
+    }
+
+    /// Returns the details of the events that were published so far, in their order.
+    pub fn events(&self) -> Vec<Value> {
+        let lines = std::fs::read_to_string(self.data().join("events.jsonl")).unwrap();
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["detail"].clone())
+            .collect()
+    }
+
     /// Stops the stack.
     pub async fn stop(self) {
         self.dev.stop().await;

@@ -4,12 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_token::{Format, Record};
 use serde_json::{Value, json};
-use tests::{
-    Request, Response, World,
-    api::{bearer, text},
-    tables::Item,
-    web_client::WebClient,
-};
+use tests::{Request, Response, World, api::bearer, tables::Item, web_client::WebClient};
 
 /// The ID of every request of these tests.
 const REQUEST: &str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
@@ -136,7 +131,7 @@ async fn every_change_through_the_api_names_its_cause() {
     ground.check(&id, 2, &id, Some("lost laptop"), "revoked by its text").await;
 
     let developer = Request::new("POST", "/profile/developer").authorization(admin);
-    let developer = ground.send("Generate", developer, 200).await.json();
+    let developer = ground.send("Generate", developer, 201).await.json();
     let token = developer["token"].as_str().unwrap();
     let id = current(world, token).await;
     ground.check(&id, 1, admin_id, None, "the developer token").await;
@@ -213,18 +208,17 @@ async fn every_change_on_the_pages_names_the_session() {
 async fn a_change_by_prune_is_of_the_system_and_a_use_is_no_change() {
     let ground = Ground::new().await;
     let world = &ground.world;
-    let token = world.create_token(Format::Signed, "1", 1).await;
-    let id = token.record.id.to_string();
+    let (id, text) = id_and_text(&world.created(&world.token().await, &json!({"name": "a"})).await);
     for hour in 1..4 {
-        assert_eq!(world.verdict(&bearer(&token.text)).await, "allow", "{hour}");
+        assert_eq!(world.verdict(&bearer(&text)).await, "allow", "{hour}");
         world.advance(3_600);
     }
     let item = ground.item(&id).await;
     assert_eq!(member(&item, "version"), Some("1"), "a use is no change");
     assert_eq!(member(&item, "last_used_from"), Some("192.0.2.0/24"));
-    world.set_user("1", "username", Some(text("someone else"))).await;
+    world.set_user("1", "username", Some(AttributeValue::S("someone else".to_owned()))).await;
     world.deliver(world.user_stream()).await;
-    let record: Record = world.record(&token.record.id).await;
+    let record: Record = world.record(&id.parse().unwrap()).await;
     assert!(record.revoked.is_some());
     ground.check(&id, 2, "system", None, "invalidated").await;
 }

@@ -246,7 +246,9 @@ async fn an_update_without_room_revokes_the_tokens_and_any_other_error_changes_n
         let (world, tap, store, id) = world().await;
         let token = world.create_token(Format::Signed, "9", 1).await;
         let before = world.user_item("9").await;
-        tap.inject("UpdateItem", 0, 1, fault);
+        // An update without room is first tried again without the cause.
+        let times = if change.is_none() && expected.is_some() { 2 } else { 1 };
+        tap.inject("UpdateItem", 0, times, fault);
         let how = tests::invalidate(7);
         let written = match &change {
             Some(change) => store.change_user(&id, change, Some(how), &tests::CAUSE).await,

@@ -35,7 +35,7 @@ async fn a_table_is_missing_only_if_the_database_says_so() {
         key: names(&["user_id", "token"]),
         name_index: None,
         live_index: Some(names(&["user_id", "live_until"])),
-        stream: None,
+        stream: Some("NEW_AND_OLD_IMAGES".to_owned()),
     };
     assert_eq!(store.shape(&store.tables().tokens).await.unwrap(), Some(tokens));
     tap.inject("DescribeTable", 0, 1, Fault::Reject(400, "ResourceNotFoundException"));

@@ -3,7 +3,7 @@
 use hallpass_http::{Problem, gateway::conclude};
 use hallpass_runtime::{Event, log};
 use hallpass_store::Rejected;
-use hallpass_token::{Issuer, Origin, Reason, TokenId};
+use hallpass_token::{Actor, Cause, Issuer, Note, Origin, Reason, Timestamp, TokenId};
 use http::StatusCode;
 use serde_json::Value;
 use tests::lines::Lines;
@@ -24,7 +24,7 @@ fn check(call: impl FnOnce(), expected: &str) {
     let line = logged(Some("hallpass-Verify-1A"), call);
     let json: Value = serde_json::from_str(&line).unwrap();
     let (text, number) = (json["timestamp"].as_str().unwrap(), &json["_aws"]["Timestamp"]);
-    let seconds = text.parse::<hallpass_token::Timestamp>().unwrap().unix();
+    let seconds = text.parse::<Timestamp>().unwrap().unix();
     let milliseconds: u64 = text[20..23].parse().unwrap();
     assert_eq!(number.as_u64(), Some(seconds * 1_000 + milliseconds), "{line}");
     assert!(line.ends_with("}\n") && text.len() == "2026-01-31T09:30:00.000Z".len(), "{line}");
@@ -44,23 +44,40 @@ fn origin() -> Origin<'static> {
 fn every_decision_is_one_line_and_one_metric() {
     check(
         || Event::Accepted(&id()).log_from(origin()),
-        r#"{"timestamp":"<time>","level":"INFO","message":"accepted","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","accepted":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"accepted"}]}]}}"#,
+        r#"{"timestamp":"<time>","level":"INFO","message":"accepted","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","source_ip":"192.0.2.1","request_id":"b8f1d2c4","target":"hallpass","accepted":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"accepted"}]}]}}"#,
     );
     check(
         || Event::Rejected(&Rejected::new(Reason::Forged, None)).log_from(origin()),
-        r#"{"timestamp":"<time>","level":"INFO","message":"rejected","reason":"forged","target":"hallpass","rejected":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"rejected"}]}]}}"#,
+        r#"{"timestamp":"<time>","level":"INFO","message":"rejected","reason":"forged","source_ip":"192.0.2.1","request_id":"b8f1d2c4","target":"hallpass","rejected":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"rejected"}]}]}}"#,
     );
     check(
         || Event::Invalidated(Reason::UserBlocked, &id()).log_from(origin()),
-        r#"{"timestamp":"<time>","level":"INFO","message":"invalidated","reason":"user_blocked","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","target":"hallpass","invalidated":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"invalidated"}]}]}}"#,
+        r#"{"timestamp":"<time>","level":"INFO","message":"invalidated","reason":"user_blocked","token.id":"1.gccdMABf29baSD_GOyOdhg","user.id":"1","request_id":"b8f1d2c4","target":"hallpass","invalidated":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"],["function","reason"]],"Metrics":[{"Name":"invalidated"}]}]}}"#,
     );
     check(
         || {
             Event::Failed(&hallpass_store::Failure::new("reading", "a \"quoted\"\nanswer"))
                 .log_from(origin())
         },
-        r#"{"timestamp":"<time>","level":"ERROR","message":"failed","failure":"reading: a \"quoted\"\nanswer","target":"hallpass","failed":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"failed"}]}]}}"#,
+        r#"{"timestamp":"<time>","level":"ERROR","message":"failed","failure":"reading: a \"quoted\"\nanswer","source_ip":"192.0.2.1","request_id":"b8f1d2c4","target":"hallpass","failed":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"failed"}]}]}}"#,
     );
+}
+
+#[test]
+fn a_change_names_its_cause() {
+    let reason = Note::parse("lost laptop").unwrap();
+    let (at, actor) = (Timestamp::EPOCH, Actor::Operator("ada"));
+    let cause = Cause { at, actor, origin: origin(), reason: Some(&reason) };
+    let line = logged(None, || Event::Revoked(&id()).log(&cause));
+    let line: Value = serde_json::from_str(&line).unwrap();
+    for (member, expected) in [
+        ("actor", "operator:ada"),
+        ("because", "lost laptop"),
+        ("source_ip", "192.0.2.1"),
+        ("request_id", "b8f1d2c4"),
+    ] {
+        assert_eq!(line[member], expected, "{line}");
+    }
 }
 
 #[test]

@@ -46,6 +46,7 @@ mod login_states;
 mod login_switches;
 mod maintainers;
 mod names;
+mod notify;
 mod odd_users;
 mod oidc;
 mod openapi;

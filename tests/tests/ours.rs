@@ -24,6 +24,8 @@ async fn introspect(system: &System, caller: &str, token: &str) -> Value {
 #[tokio::test]
 async fn a_token_is_created_listed_shown_disabled_enabled_and_deleted() {
     let system = System::start(&[("HALLPASS_AUTHORIZER_CACHE_TTL", "5m")]).await;
+    // The first use in each hour of the clock is recorded.
+    system.advance(3_600 - system.now().unix() % 3_600);
     let admin = system.token_of("admin", "letmein").await;
     let body = json!({
         "name": "backup", "description": "nightly", "scopes": ["ROLE_USER"], "expires_in": 600,

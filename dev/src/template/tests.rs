@@ -96,12 +96,22 @@ fn a_function_s_variables_override_the_global_ones() {
 }
 
 #[test]
-fn the_template_of_this_project_invokes_prune_on_a_schedule_and_a_stream() {
+fn the_template_of_this_project_invokes_prune_and_notify_on_schedules_and_streams() {
     let template = real();
-    assert_eq!(template.schedules, [("Prune".to_owned(), Duration::from_hours(1))]);
-    let stream =
-        Stream { function: "Prune".to_owned(), table: "Users".to_owned(), batch_size: 100 };
-    assert_eq!(template.streams, [stream]);
+    let hour = Duration::from_hours(1);
+    let mut schedules = template.schedules.clone();
+    schedules.sort();
+    assert_eq!(schedules, [("Notify".to_owned(), hour), ("Prune".to_owned(), hour)]);
+    let mut streams: Vec<(&str, &str, u32, usize)> = template
+        .streams
+        .iter()
+        .map(|stream| {
+            let Stream { function, table, batch_size, filters } = stream;
+            (function.as_str(), table.as_str(), *batch_size, filters.len())
+        })
+        .collect();
+    streams.sort_unstable();
+    assert_eq!(streams, [("Notify", "Tokens", 100, 2), ("Prune", "Users", 100, 0)]);
 }
 
 #[test]

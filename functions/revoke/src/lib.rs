@@ -19,15 +19,27 @@ use serde_json::{Value, json};
 use by_id::Extent;
 
 mod by_id;
+mod leaks;
 mod pages;
 
-/// Handles one request.
-pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
+pub use leaks::Leaks;
+
+/// Handles one request. `leaks` is that of [`Leaks::read`].
+pub async fn handle(context: &Context<'_>, leaks: Option<&Leaks>, request: &Request) -> Response {
     let context = &context.with_origin(gateway::origin(request));
-    gateway::respond(&context.service.settings, request, Box::pin(response(context, request))).await
+    gateway::respond(
+        &context.service.settings,
+        request,
+        Box::pin(response(context, leaks, request)),
+    )
+    .await
 }
 
-async fn response(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+async fn response(
+    context: &Context<'_>,
+    leaks: Option<&Leaks>,
+    request: &Request,
+) -> Result<Response, Problem> {
     match routes::operation(request)? {
         Revoke::RevokeToken => {
             Box::pin(by_id::revoke(context, request, Extent::read(request)?)).await
@@ -35,6 +47,7 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         Revoke::UpdateToken => set_disabled(context, request).await,
         Revoke::RevokeTokensOfUser => all_of_user(context, request).await,
         Revoke::RevokeTokenByText => by_text(context, request).await,
+        Revoke::ReportLeaks => Box::pin(leaks::github(context, leaks, request)).await,
         Revoke::RevokeRarogToken => as_rarog(context, request).await,
         Revoke::SignOut => {
             hallpass_web::or_message(request, pages::sign_out(context, request).await)

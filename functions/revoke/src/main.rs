@@ -3,6 +3,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use hallpass_http::gateway;
+use hallpass_revoke::Leaks;
 use hallpass_runtime::{clock, entropy, log, settings::environment};
 use hallpass_service::{Context, Service, service};
 
@@ -14,12 +15,14 @@ async fn main() -> ExitCode {
     else {
         return ExitCode::FAILURE;
     };
+    // Without the keys of GitHub, tokens are revoked all the same.
+    let leaks = service::or_log(Leaks::read(&environment)).flatten();
     service::serve(gateway::serve(move |request| {
-        let service = Arc::clone(&service);
+        let (service, leaks) = (Arc::clone(&service), leaks.clone());
         async move {
             let randomness = entropy::randomness();
-            hallpass_revoke::handle(&Context::new(&service, clock::now(), &randomness), &request)
-                .await
+            let context = Context::new(&service, clock::now(), &randomness);
+            hallpass_revoke::handle(&context, leaks.as_ref(), &request).await
         }
     }))
     .await

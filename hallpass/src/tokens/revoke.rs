@@ -107,7 +107,7 @@ async fn one(
     let revoker = revoker(stack, &store, terminal).await?.because(reason);
     let (done, text) = match revoker.revoke_by_id(id).await? {
         Marked::Now => ("revoked", format!("revoked {id}")),
-        Marked::Before => ("revoked before", format!("{id} was already revoked")),
+        Marked::Before | Marked::Same => ("revoked before", format!("{id} was already revoked")),
         Marked::Unknown => return Err(CommandError::rejected(format!("there is no token {id}"))),
     };
     let effective_at = effective::at(stack, revoker.cause.at, terminal)?;

@@ -112,6 +112,7 @@ async fn the_reference_lists_exactly_the_commands_and_every_one_runs_and_prints_
     let (id, text) =
         (token["id"].as_str().unwrap(), format!("{}\n", token["token"].as_str().unwrap()));
     let (keyring, csv) = (file("ring.json"), file("users.csv"));
+    let exported = file("audit.jsonl");
     let commands: &[(&str, &[&str], &str)] = &[
         ("user add", &["ada"], "engine room\n"),
         ("user list", &[], ""),
@@ -141,6 +142,10 @@ async fn the_reference_lists_exactly_the_commands_and_every_one_runs_and_prints_
         ("key rotate", &[], ""),
         ("doctor", &[], ""),
         ("prune", &[], ""),
+        ("events tail", &["--all", "--limit=1"], ""),
+        ("audit verify", &[], ""),
+        ("audit list", &[], ""),
+        ("audit export", &["--out", &exported], ""),
     ];
     let mut ran: BTreeSet<String> = BTreeSet::new();
     for (command, arguments, input) in commands {

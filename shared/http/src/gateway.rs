@@ -113,6 +113,7 @@ pub fn conclude(outcome: Result<Response, Problem>, origin: Origin<'_>) -> Respo
         (None, None) => {
             Event::RequestRejected {
                 counts_as: details.counts_as,
+                login: details.login.as_deref(),
                 status: details.status.as_u16(),
             }
             .log_from(origin);

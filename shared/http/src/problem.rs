@@ -43,6 +43,8 @@ pub(crate) struct Details {
     pub(crate) failure: Option<Failure>,
     /// The name of the metric, if the problem has neither a reason nor a failure.
     pub(crate) counts_as: &'static str,
+    /// Who tried to log in, for the log only.
+    pub(crate) login: Option<String>,
 }
 
 /// A copy of `WWW-Authenticate`, which API Gateway renames in the responses of functions.
@@ -65,6 +67,7 @@ impl Problem {
             changed: Changed::default(),
             failure: None,
             counts_as: "declined",
+            login: None,
         }))
     }
 
@@ -90,6 +93,11 @@ impl Problem {
         problem
     }
 
+    /// 401: the request is not signed by whom it must be.
+    pub fn not_signed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
     /// 401: the user name or the password is wrong, or the route does not accept passwords. The
     /// response does not say which.
     pub fn invalid_credentials(issuer: &Issuer) -> Self {
@@ -97,6 +105,14 @@ impl Problem {
         problem.0.counts_as = "login_failed";
         problem.0.challenges.push(challenge::bare(issuer));
         problem
+    }
+
+    /// Names who tried to log in, for the log: the ID of the user, or a digest of a name that no user
+    /// has.
+    #[must_use]
+    pub fn of_login(mut self, login: String) -> Self {
+        self.0.login = Some(login);
+        self
     }
 
     /// 403: `HALLPASS_GENERATE_PASSWORD` disables passwords.

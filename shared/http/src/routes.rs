@@ -131,6 +131,7 @@ routes! {
         UpdateToken: PATCH "/tokens/{id}" Token,
         RevokeTokensOfUser: DELETE "/users/{user_id}/tokens" Token,
         RevokeTokenByText: POST "/oauth/revoke" Public,
+        ReportLeaks: POST "/leaks/github" Public,
         RevokeRarogToken: DELETE "/rest/pat/1.0/token/{id}" Token,
         SignOut: POST "/sign-out" Session,
         RevokeTokenOnPage: POST "/profile/developer/tokens/{id}" Session,

@@ -12,11 +12,9 @@
 //! | `claims` | the claims of a user |
 //! | `provider` | a sign-in from its beginning to the user's identity |
 //! | `token_endpoint` | the client authentication and the errors of the token endpoint |
-//! | `https` | bounded HTTPS requests |
 
 mod claims;
 mod flow;
-mod https;
 mod id_token;
 mod jwks;
 mod jws;

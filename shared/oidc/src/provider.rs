@@ -6,7 +6,10 @@ use std::time::Duration;
 use form_urlencoded::Serializer;
 use hallpass_runtime::settings::oidc::Oidc;
 use hallpass_store::{
-    Failure, client_secret::ClientSecret, connect::Trust, links::Identity,
+    Failure,
+    client_secret::ClientSecret,
+    connect::{Https, Trust},
+    links::Identity,
     sessions::ProviderSession,
 };
 use hallpass_token::{Text, Timestamp};
@@ -16,7 +19,6 @@ use serde_json::{Map, Value};
 
 use crate::{
     Claims, Flow,
-    https::Https,
     id_token::{self, Expected},
     jwks::Keys,
     jws::{self, LEEWAY, Parties, TokenError},

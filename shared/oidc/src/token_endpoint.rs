@@ -6,7 +6,7 @@ use hallpass_token::Text;
 use http::HeaderValue;
 use serde::Deserialize;
 
-use crate::{Error, https};
+use crate::Error;
 
 #[derive(Deserialize)]
 struct ErrorBody {
@@ -29,7 +29,7 @@ pub(crate) fn basic(client_id: &str, secret: &Text) -> Result<HeaderValue, Failu
 
 /// Converts the error of the token endpoint (RFC 6749 section 5.2). A code that is not valid was used
 /// before or is of another sign-in; all else is wrong with the provider or the settings.
-pub(crate) fn refusal(response: &https::Response) -> Error {
+pub(crate) fn refusal(response: &hallpass_store::connect::Response) -> Error {
     let error = serde_json::from_slice::<ErrorBody>(&response.body).ok();
     let known =
         ["invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type"];

@@ -79,12 +79,14 @@ pub enum Event<'a> {
     SessionRevoked(&'a TokenId),
     /// A token was invalidated because its user changed.
     Invalidated(Reason, &'a TokenId),
-    /// A log-in or a request itself was rejected. Nothing from the request is logged.
+    /// A log-in or a request itself was rejected. Nothing else from the request is logged.
     RequestRejected {
         /// The metric: `login_failed`, `limited` or `declined`.
         counts_as: &'static str,
         /// The status of the response.
         status: u16,
+        /// Who tried to log in: the ID of the user, or a digest of a name that no user has.
+        login: Option<&'a str>,
     },
     /// Something failed. The client only learns that it did.
     Failed(&'a Failure),
@@ -170,9 +172,11 @@ impl Event<'_> {
                 { count, token.id = %by, user.id = %user, actor, source_ip, request_id },
                 "{count}"
             ),
-            Self::RequestRejected { status, .. } => {
-                tracing::info!(target: TARGET, { count, status, source_ip, request_id }, "rejected");
-            }
+            Self::RequestRejected { status, login, .. } => tracing::info!(
+                target: TARGET,
+                { count, status, login, source_ip, request_id },
+                "rejected"
+            ),
             Self::Failed(failure) => tracing::error!(
                 target: TARGET,
                 { count, failure = failure.report(), actor, source_ip, request_id },

@@ -20,7 +20,8 @@ use hallpass_store::{
     users::Named,
 };
 use hallpass_token::{
-    Status, Text, Timestamp, User, Value, credential::Login, user::attribute::TOKEN_GENERATION,
+    Status, Text, Timestamp, User, Value, credential::Login, secret::Digest,
+    user::attribute::TOKEN_GENERATION,
 };
 
 /// A log-in attempt with its rate limit counters.
@@ -54,9 +55,10 @@ pub async fn check_password(context: &Context<'_>, login: Login) -> Result<Marke
     let known = known.filter(|known| proof.as_ref() == Some(&known.proof));
     let budget = attempt.reserve_budgets(known.is_some()).await?;
     let is_right = is_right(login, user.as_ref()).await?;
+    let tried = user.as_ref().map_or_else(|| unknown(&name), |user| user.id.to_string());
     let Some(user) = user.filter(|_| is_right) else {
         attempt.settle(Outcome::Failed).await?;
-        return Err(Problem::invalid_credentials(&service.settings.issuer));
+        return Err(Problem::invalid_credentials(&service.settings.issuer).of_login(tried));
     };
     let is_noted =
         known.is_some_and(|known| !known.noted_at.after(rate_limit::NOTED).has_passed(now));
@@ -135,6 +137,16 @@ pub async fn new_hash(context: &Context<'_>, text: &str) -> Result<String, Probl
     let hash = hashing.await.map_err(|error| Failure::new("hashing the password", error))?;
     hash.ok_or_else(|| wrong(password::FORM))
 }
+
+/// Returns what the log calls a name that no user has, which can be a password in the wrong field.
+fn unknown(name: &NameKey) -> String {
+    let digest = Digest::of(&[b"hallpass unknown name 1\0", name.as_str().as_bytes()].concat());
+    format!("unknown:{}", digest.text().get(..UNKNOWN).unwrap_or_default())
+}
+
+/// The length of the digest of an unknown name in the log, in characters: enough to see that the
+/// same name is tried again.
+const UNKNOWN: usize = 12;
 
 /// Returns the value that binds a known network to a user, if the user can log in.
 fn proof(user: &User) -> Option<String> {

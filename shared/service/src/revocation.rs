@@ -123,6 +123,9 @@ impl<'a> Revoker<'a> {
         match self.store.set_disabled(&record, disabled_at, &self.cause).await? {
             Marked::Unknown => Err(Problem::not_found()),
             Marked::Before => Err(Problem::conflict("The token was revoked")),
+            Marked::Same => {
+                Ok(Record { disabled_at: record.disabled_at.or(disabled_at), ..record })
+            }
             Marked::Now => {
                 if is_disabled { Event::Disabled(&record.id) } else { Event::Enabled(&record.id) }
                     .log(&self.cause);

@@ -15,12 +15,14 @@ use hallpass_token::Text;
 mod attempts;
 mod date;
 mod http;
+mod https;
 mod plain;
 mod trust;
 
 pub(crate) use attempts::Attempts;
 pub(crate) use date::Date;
 pub use http::{http_client, https_connector};
+pub use https::{Https, Response};
 pub use trust::{AMAZON_ROOTS, BundleError, Trust};
 
 /// The region, the endpoints and the credentials of the AWS clients. On Lambda all of them come

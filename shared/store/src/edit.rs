@@ -89,6 +89,11 @@ impl Edit {
         self.expect_absent_named(name);
     }
 
+    /// Requires that the attribute is present.
+    pub(crate) fn expect_present(&mut self, name: &'static str) {
+        self.conditions.push(format!("attribute_exists(#{name})"));
+    }
+
     /// Requires that the attribute is still absent.
     pub(crate) fn expect_absent(&mut self, name: &'static str) {
         self.conditions.push(format!("attribute_not_exists(#{name})"));

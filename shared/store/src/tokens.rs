@@ -26,6 +26,8 @@ use crate::{
 pub enum Marked {
     /// The record was changed.
     Now,
+    /// The record was so already; nothing changed.
+    Same,
     /// The record was revoked before; nothing changed.
     Before,
     /// The record does not exist.
@@ -90,7 +92,7 @@ impl Store {
     ) -> Result<Marked, Failure> {
         match self.revoke_one(id, Format::Signed, mark, cause).await? {
             Marked::Unknown => self.revoke_one(id, Format::Developer, mark, cause).await,
-            marked @ (Marked::Now | Marked::Before) => Ok(marked),
+            marked @ (Marked::Now | Marked::Same | Marked::Before) => Ok(marked),
         }
     }
 
@@ -106,7 +108,9 @@ impl Store {
         cause: &Cause<'_>,
     ) -> Result<Marked, Failure> {
         let (revocation, purge_at) = mark;
-        self.mark(id, format, revoking(revocation, purge_at, cause), Some(revocation)).await
+        let is_written = |found: &Record| found.revoked == Some(revocation);
+        let edit = revoking(revocation, purge_at, cause);
+        self.mark(id, format, edit, is_written, |_| false).await
     }
 
     /// Disables a token at this time, or enables it again.
@@ -121,10 +125,18 @@ impl Store {
     ) -> Result<Marked, Failure> {
         let mut edit = Edit::of_record(cause);
         match disabled_at {
-            Some(at) => edit.set(item::DISABLED_AT, item::number(at)),
-            None => edit.remove(item::DISABLED_AT),
+            Some(at) => {
+                edit.set(item::DISABLED_AT, item::number(at));
+                edit.expect_absent(item::DISABLED_AT);
+            }
+            None => {
+                edit.remove(item::DISABLED_AT);
+                edit.expect_present(item::DISABLED_AT);
+            }
         }
-        self.mark(&record.id, record.format, edit, None).await
+        let is_written = |found: &Record| found.disabled_at == disabled_at;
+        let is_so = |found: &Record| found.disabled_at.is_some() == disabled_at.is_some();
+        self.mark(&record.id, record.format, edit, is_written, is_so).await
     }
 
     /// Reads the record with this ID, of any format.
@@ -308,15 +320,16 @@ impl Store {
         self.client.update_item().table_name(&self.tables.tokens).set_key(Some(key))
     }
 
-    /// Sends an update of a record that must exist and must not be revoked. If the record already
-    /// has this `revocation` and the call was attempted more than once, an earlier attempt wrote
-    /// it, and its response was lost.
+    /// Sends an update of a record that must exist and must not be revoked. If the record is what
+    /// this call writes and the call was attempted more than once, an earlier attempt wrote it, and
+    /// its response was lost. `is_so` tells whether there was nothing to write.
     async fn mark(
         &self,
         id: &TokenId,
         format: Format,
         mut edit: Edit,
-        revocation: Option<Revocation>,
+        is_written: impl Fn(&Record) -> bool,
+        is_so: impl Fn(&Record) -> bool,
     ) -> Result<Marked, Failure> {
         edit.expect_absent_named(item::REVOKED_AT);
         // The key of a developer record does not contain the token's hash.
@@ -340,13 +353,8 @@ impl Store {
                 None => Err(Failure::of("marking the record")(error)),
                 Some(old) => Ok(match item::to_record(&old) {
                     Ok(record) if record.id.hash != id.hash => Marked::Unknown,
-                    Ok(record)
-                        if attempts.are_several()
-                            && revocation.is_some()
-                            && record.revoked == revocation =>
-                    {
-                        Marked::Now
-                    }
+                    Ok(record) if attempts.are_several() && is_written(&record) => Marked::Now,
+                    Ok(record) if record.revoked.is_none() && is_so(&record) => Marked::Same,
                     Ok(_) => Marked::Before,
                     Err(_) => Marked::Unknown,
                 }),

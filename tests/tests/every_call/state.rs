@@ -13,8 +13,22 @@ pub(crate) struct State(BTreeMap<&'static str, BTreeMap<String, Value>>);
 const TABLES: [(&str, &[&str]); 3] =
     [("Users", &["user_id"]), ("Tokens", &["user_id", "token"]), ("Attempts", &["attempt"])];
 
-/// An attribute that is recorded in passing and decides nothing.
-const NOTED: &str = "last_used_at";
+/// Attributes that are recorded in passing and decide nothing: the use of a token, and how often and
+/// by whom its record was changed.
+const NOTED: [&str; 12] = [
+    "last_used_at",
+    "last_used_from",
+    "last_used_agent",
+    "reused_at",
+    "reused_from",
+    "reused_agent",
+    "version",
+    "changed_at",
+    "changed_by",
+    "changed_from",
+    "changed_because",
+    "request_id",
+];
 
 impl State {
     pub(crate) async fn of(world: &World) -> Self {
@@ -56,7 +70,7 @@ impl State {
                 |item: &&Value| item.get("owner").is_none() || item.get("replaced_at").is_none();
             for item in items.values().filter(is_left) {
                 let mut item = item.clone();
-                item.as_object_mut().unwrap().remove(NOTED);
+                item.as_object_mut().unwrap().retain(|name, _| !NOTED.contains(&name.as_str()));
                 // Each token has different ones.
                 if item.get("attribute_digests").is_some() {
                     item["attribute_digests"] = json!("digests");

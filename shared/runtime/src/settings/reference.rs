@@ -17,7 +17,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 }
 
 /// Every variable that the functions read.
-pub const SETTINGS: [Setting; 56] = [
+pub const SETTINGS: [Setting; 57] = [
     setting("HALLPASS_USERS_TABLE", "", "The table of users."),
     setting("HALLPASS_TOKENS_TABLE", "", "The table of tokens."),
     setting("HALLPASS_ATTEMPTS_TABLE", "", "The table of log-in attempts."),
@@ -246,6 +246,12 @@ pub const SETTINGS: [Setting; 56] = [
         "14d,3d",
         "How long before a token expires `token.expiring` is published, once for each duration; \
          `off` for never.",
+    ),
+    setting(
+        "HALLPASS_LEAK_KEYS_URL",
+        "",
+        "Where the keys are published that sign [reports of leaked tokens](../guides/leak.md); \
+         empty for GitHub's.",
     ),
     setting(
         "HALLPASS_ON_REUSE",
