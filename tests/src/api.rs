@@ -1,6 +1,7 @@
 //! The API as tests call it, and the writes of an application to the users table.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::{Request, Response, World};
@@ -82,7 +83,7 @@ impl Response {
     pub fn challenge(&self) -> &str {
         let challenge = self.header("x-www-authenticate");
         let is_page = self.header("content-type").starts_with("text/html");
-        let both = crate::with_basic(challenge, self.status == 401 && !is_page);
+        let both = with_basic(challenge, self.status == 401 && !is_page);
         assert_eq!(self.header("www-authenticate"), both, "{}", self.status);
         challenge
     }
@@ -103,4 +104,17 @@ pub fn forged(token: &str) -> String {
 /// Returns a `Bearer` header value (RFC 6750).
 pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
+}
+
+/// Returns a header line with this challenge and, if it is offered, a Basic challenge with the same
+/// realm.
+pub fn with_basic(challenge: &str, is_offered: bool) -> String {
+    let realm = challenge.split('"').nth(1).filter(|_| is_offered);
+    let basic = realm.map(|realm| format!(", Basic realm=\"{realm}\", charset=\"UTF-8\""));
+    format!("{challenge}{}", basic.unwrap_or_default())
+}
+
+/// Returns a `Basic` header value with a user name and password (RFC 7617).
+pub fn basic(username: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}").as_bytes()))
 }

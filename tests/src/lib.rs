@@ -1,5 +1,5 @@
 //! The fixture of the tests: separate tables in a real engine, a clock that the test moves, and the
-//! five functions.
+//! functions.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hallpass_dev::{
     events,
     functions::{Clock, Functions},
@@ -44,6 +43,7 @@ pub mod tap;
 pub mod web_client;
 pub mod witness;
 
+pub use api::{basic, with_basic};
 use engine::Engine;
 pub use request::Request;
 use stream::Delivery;
@@ -376,19 +376,6 @@ impl Response {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(String::as_str).unwrap_or_default()
     }
-}
-
-/// Returns a header line with this challenge and, if it is offered, a Basic challenge with the same
-/// realm.
-pub fn with_basic(challenge: &str, is_offered: bool) -> String {
-    let realm = challenge.split('"').nth(1).filter(|_| is_offered);
-    let basic = realm.map(|realm| format!(", Basic realm=\"{realm}\", charset=\"UTF-8\""));
-    format!("{challenge}{}", basic.unwrap_or_default())
-}
-
-/// Returns a `Basic` header value with a user name and password (RFC 7617).
-pub fn basic(username: &str, password: &str) -> String {
-    format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}").as_bytes()))
 }
 
 /// Leaves out the environment, which contains the keyring.

@@ -1,134 +1,22 @@
 //! What notify keeps: the audit log in a real S3, events on a real bus, and the notes of tokens. The
 //! stack is that of `hallpass dev`, with the real stream of its table.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_audit::{Finding, History, Options, Report, Usage};
-use hallpass_notify::{Digested, Event, Notify, OnReuse, Response};
-use hallpass_sinks::{
-    Bucket,
-    pages::{self, Filter},
-    verification::{self, Progress},
-};
-use hallpass_token::{Cause, TokenId};
+use hallpass_audit::{Finding, History, Usage};
+use hallpass_notify::{Event, Response};
+use hallpass_sinks::pages::{self, Filter};
+use hallpass_token::Cause;
 use serde_json::{Value, json};
 use tests::{
     api::bearer,
     capability::{Capability, lacks},
-    system::System,
 };
 
-struct Ground {
-    system: System,
-    notify: Notify,
-    admin: String,
-}
+mod ground;
 
-impl Ground {
-    async fn start(settings: &[(&str, &str)]) -> Self {
-        let system = System::start(settings).await;
-        let mut notify = Notify::new(&system.dev().stack.lookup()).unwrap();
-        notify.on_reuse = OnReuse::Alarm;
-        let admin = system.token_of("admin", "letmein").await;
-        Self { system, notify, admin }
-    }
-
-    fn bucket(&self) -> &Bucket {
-        &self.notify.audit.as_ref().unwrap().0
-    }
-
-    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let lookup = self.system.dev().stack.lookup();
-        hallpass_service::service::connection(&lookup).unwrap().dynamodb()
-    }
-
-    fn objects(&self) -> PathBuf {
-        self.system.data().join("s3").join("hallpass-audit").join("audit")
-    }
-
-    /// Returns the files of the objects, in the order of their keys.
-    fn files(&self, area: &str) -> Vec<PathBuf> {
-        let (mut found, mut folders) = (Vec::new(), vec![self.objects().join(area)]);
-        while let Some(folder) = folders.pop() {
-            let Ok(entries) = fs::read_dir(folder) else { continue };
-            for entry in entries {
-                let path = entry.unwrap().path();
-                if path.is_dir() { folders.push(path) } else { found.push(path) }
-            }
-        }
-        found.sort();
-        found
-    }
-
-    async fn created(&self, name: &str) -> (TokenId, String) {
-        let body = self.system.created(&self.admin, &json!({"name": name})).await;
-        (body["id"].as_str().unwrap().parse().unwrap(), body["token"].as_str().unwrap().to_owned())
-    }
-
-    /// Runs the hourly schedule.
-    async fn digest(&self) -> Digested {
-        let cause = Cause::system(self.system.now());
-        match self.notify.handle(Event::Schedule, &cause, &|| true).await.unwrap() {
-            Response::Digested(digested) => digested,
-            Response::Stream(_) => panic!("no digest"),
-        }
-    }
-
-    async fn verify(&self) -> (Report, Vec<Finding>) {
-        let key = &self.notify.audit.as_ref().unwrap().1;
-        let options = Options {
-            keys: [key.public_key().await.unwrap()].into(),
-            now: self.system.now(),
-            lag: Duration::ZERO,
-            expected_digest: None,
-            from: None,
-            has_table: true,
-        };
-        let mut findings = Vec::new();
-        let store = self.system.store();
-        let verifying = verification::verify(self.bucket(), options, Some(&store), |progress| {
-            if let Progress::Found(finding) = progress {
-                findings.push(finding);
-            }
-        });
-        let report = verifying.await.unwrap().report;
-        (report, findings)
-    }
-
-    /// Checks that the log is complete and the table is what it says.
-    async fn check_complete(&self) -> Report {
-        let (report, findings) = self.verify().await;
-        assert_eq!(findings, [], "{report:?}");
-        assert_eq!(report.equal, report.records, "{report:?}");
-        report
-    }
-
-    fn kinds(&self) -> Vec<String> {
-        let events = self.system.events();
-        events.iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// Sends what everything of a token's life consists of.
-    async fn live_through(&self) {
-        let (id, token) = self.created("one").await;
-        let path = format!("/tokens/{id}");
-        for disabled in [true, false] {
-            let body = json!({"disabled": disabled});
-            self.system.json("PATCH", &path, &bearer(&self.admin), &body).await.body_of(200);
-        }
-        let rotated = self.system.ask("POST", &format!("{path}/rotate"), &bearer(&token)).await;
-        let rotated = rotated.body_of(201)["token"].as_str().unwrap().to_owned();
-        assert_eq!(self.system.verdict(&rotated).await, "allow");
-        let (other, _) = self.created("other").await;
-        let path = format!("/tokens/{other}?reason=lost+laptop");
-        self.system.ask("DELETE", &path, &bearer(&self.admin)).await.body_of(200);
-        for status in [201, 200] {
-            let path = "/profile/developer";
-            self.system.ask("POST", path, &bearer(&self.admin)).await.body_of(status);
-        }
-    }
-}
+use ground::Ground;
 
 #[tokio::test]
 async fn every_change_is_in_the_log_and_on_the_bus_once_and_in_its_order() {

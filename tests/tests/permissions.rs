@@ -1,8 +1,10 @@
 //! The requests of each function to DynamoDB are exactly what `template.yaml` permits: on AWS any
 //! other would fail.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_token::Format;
+use hallpass_token::{Format, Timestamp};
 use serde_json::{Value, json};
 use tests::{
     Request, World,
@@ -25,6 +27,7 @@ async fn the_authorizer_makes_exactly_the_permitted_requests() {
         .create_token_with(Format::Signed, "1", 2, |record| record.replaces = Some(hash))
         .await;
     assert_eq!(world.verdict(&bearer(&new.text)).await, "allow");
+    assert_eq!(world.verdict(&bearer(&old.text)).await, "replaced");
     // The replaced token has already expired, so only the use is recorded.
     let again = world
         .create_token_with(Format::Developer, "1", 3, |record| record.replaces = Some(hash))
@@ -52,6 +55,12 @@ async fn prune_makes_exactly_the_permitted_requests() {
         world.set_record(&token.record, "description", Some(text(&"x".repeat(300_000)))).await;
     }
     world.set_record(&big.record, "purge_at", Some(AttributeValue::N("1".to_owned()))).await;
+    // A token about whose end a notice is due.
+    let ending = |record: &mut hallpass_token::Record| {
+        record.expires_at = Some(world.now().after(Duration::from_secs(2 * 86_400)));
+        record.issued_at = Timestamp::from_unix(1).unwrap();
+    };
+    world.create_token_with(Format::Developer, "3", 19, ending).await;
     let stale = world.unwritten(Format::Developer, "4", 20).await;
     let pointer = [
         ("user_id", format!("developer#{}", stale.record.id.hash)),
@@ -64,8 +73,27 @@ async fn prune_makes_exactly_the_permitted_requests() {
     world.put("Tokens", marker.map(|(name, value)| (name.to_owned(), text(value))).into()).await;
     world.set_user("2", "username", Some(text("renamed"))).await;
     let swept = world.invoke("Prune", json!({"source": "aws.scheduler"})).await.unwrap();
-    assert!(swept["invalidated"] != 0 && swept["dropped"] != 0 && swept["purged"] != 0, "{swept}");
+    for part in ["invalidated", "dropped", "purged", "notified"] {
+        assert!(swept[part] != 0, "{swept}");
+    }
     check(&world, &tap, "Prune").await;
+}
+
+#[tokio::test]
+async fn notify_makes_exactly_the_permitted_requests() {
+    let (world, tap) = World::tapped(&[]).await;
+    let token = world.create_token(Format::Signed, "1", 1).await;
+    let key = json!({"user_id": {"S": "1"}, "token": {"S": *token.record.id.hash.text()}});
+    let request = json!({"TableName": world.table("Tokens"), "Key": key});
+    let before = world.call("GetItem", &request).await.unwrap()["Item"].take();
+    let mut after = before.clone();
+    after["last_used_at"] = json!({"N": world.now().unix().to_string()});
+    tap.seen();
+    let images = json!({"SequenceNumber": "1", "OldImage": before, "NewImage": after});
+    let record = json!({"eventName": "MODIFY", "dynamodb": images});
+    let response = world.invoke("Notify", json!({"Records": [record]})).await.unwrap();
+    assert_eq!(response["batchItemFailures"], json!([]), "{response}");
+    check(&world, &tap, "Notify").await;
 }
 
 /// The page to which portal sessions lead back.
@@ -175,6 +203,7 @@ async fn generate_makes_exactly_the_permitted_requests() {
     let rotate = with_token("POST", "/tokens/{id}/rotate").parameter("id", &text_in(&named, "id"));
     let rotated = send(&world, "Generate", rotate).await;
     world.generate(&bearer(&text_in(&rotated, "token"))).await;
+    assert_eq!(world.generate(&bearer(&text_in(&named, "token"))).await.status, 401);
     // The second replaces the first, and the third regenerates itself.
     let mut regenerating = token.clone();
     for number in 0..3 {
@@ -224,6 +253,7 @@ async fn the_console_makes_exactly_the_permitted_requests() {
         })
         .await;
     assert_eq!(world.list(&rotated.text, &[]).await.status, 200);
+    assert_eq!(world.list(&token.text, &[]).await.status, 401);
     let token = rotated;
     for (token, query) in [(&token, None), (&developer, None), (&admin, Some(("user_id", "1")))] {
         assert_eq!(world.list(&token.text, query.as_slice()).await.status, 200);
@@ -291,6 +321,7 @@ async fn revoke_makes_exactly_the_permitted_requests() {
         send(&world, "Revoke", descendants).await;
         assert_eq!(world.revoke(&token.text).await.status, 200);
     }
+    assert_eq!(world.delete(&before.text, "current").await.status, 401);
     let token = world.create_token(Format::Signed, "1", 9).await;
     assert_eq!(world.delete(&token.text, "current").await.status, 200);
     let all = with(&admin, "DELETE", "/users/{user_id}/tokens").parameter("user_id", "3");

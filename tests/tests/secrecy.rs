@@ -191,6 +191,11 @@ async fn every_decision_about_a_token_is_one_line_with_the_same_words() {
                 "token.id",
                 "user.id",
                 "reason",
+                "actor",
+                "because",
+                "source_ip",
+                "request_id",
+                "login",
                 "function",
                 "_aws",
             ];

@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hallpass_notify::Notify;
+use hallpass_prune::Prune;
+use hallpass_revoke::Leaks;
 use hallpass_runtime::{
     Settings,
     settings::{self, ConfigError, Lookup, reference::SETTINGS},
@@ -30,6 +33,13 @@ const WITH_PROVIDER: [(&str, &str); 2] = [
     ("HALLPASS_OIDC_REDIRECT_URI", "https://api.example.com/v1/sign-in/oidc/callback"),
 ];
 
+/// The variables without which a function calls neither S3 nor KMS nor EventBridge.
+const WITH_LOG: [(&str, &str); 3] = [
+    ("HALLPASS_AUDIT_BUCKET", "audit"),
+    ("HALLPASS_AUDIT_KEY", "arn:aws:kms:local:000000000000:key/audit"),
+    ("HALLPASS_EVENT_BUS", "default"),
+];
+
 /// Returns every variable of Hallpass in the reference.
 fn listed() -> BTreeSet<&'static str> {
     SETTINGS
@@ -51,13 +61,22 @@ fn started(lookup: Lookup<'_>) -> Result<String, ConfigError> {
     let authorizer =
         format!("{:?}", Authorizer::new(hallpass_service::Service::new(lookup)?, lookup)?);
     let provider = settings::oidc::read(lookup)?;
+    let (prune, notify) =
+        (format!("{:?}", Prune::new(lookup)?), format!("{:?}", Notify::new(lookup)?));
+    let leaks = Leaks::read(lookup)?;
     // The clients before it contain random numbers.
-    let own = &authorizer[authorizer.rfind("routes: ").unwrap()..];
-    Ok(format!("{endpoints:?} {keys:?} {:?} {provider:?} {own}", Settings::read(lookup)?))
+    let own = [(authorizer, "routes: "), (prune, "notices: "), (notify, "on_reuse: ")]
+        .map(|(all, first)| all[all.rfind(first).unwrap()..].to_owned());
+    let settings = Settings::read(lookup)?;
+    Ok(format!("{endpoints:?} {keys:?} {settings:?} {provider:?} {own:?} {leaks:?}"))
 }
 
 fn with(changes: &[(&'static str, &str)]) -> Result<String, ConfigError> {
     let mut environment: BTreeMap<&str, &str> = NEEDED.into();
+    let needs_log = ["HALLPASS_S3_ENDPOINT", "HALLPASS_KMS_ENDPOINT", "HALLPASS_EVENTS_ENDPOINT"];
+    if changes.iter().any(|(name, value)| needs_log.contains(name) && !value.is_empty()) {
+        environment.extend(WITH_LOG);
+    }
     if changes.iter().any(|(name, value)| *name == "HALLPASS_OIDC_ISSUER" && !value.is_empty()) {
         environment.extend(WITH_PROVIDER);
     }
@@ -227,11 +246,28 @@ fn rejected(name: &str) -> Vec<&'static str> {
         | "HALLPASS_INVALIDATE_ON_DEVELOPER"
         | "HALLPASS_INVALIDATE_ON_JWT" => ATTRIBUTES.to_vec(),
         "HALLPASS_ROUTES" => vec![" ", "x", "{}", "[{}]", "[1]"],
-        "HALLPASS_DYNAMODB_ENDPOINT" | "HALLPASS_SECRETS_ENDPOINT" => ENDPOINTS.to_vec(),
+        "HALLPASS_DYNAMODB_ENDPOINT"
+        | "HALLPASS_SECRETS_ENDPOINT"
+        | "HALLPASS_S3_ENDPOINT"
+        | "HALLPASS_KMS_ENDPOINT"
+        | "HALLPASS_EVENTS_ENDPOINT" => ENDPOINTS.to_vec(),
         "HALLPASS_USERS_TABLE" | "HALLPASS_TOKENS_TABLE" | "HALLPASS_ATTEMPTS_TABLE" => {
             TABLES.to_vec()
         }
         "HALLPASS_KEYS" => vec![" ", "x", "[]", "{}"],
+        "HALLPASS_EXPIRY_NOTICES" => {
+            // White space around a part is ignored.
+            let parts = DURATIONS.into_iter().filter(|text| text.trim() != "1d");
+            let odd =
+                ["0", "none", "14", "14d,", ",3d", "14d;3d", "59m", "1h,1h,1h,1h,1h,1h,1h,1h,1h"];
+            parts.chain(odd).chain(MONTHS).collect()
+        }
+        "HALLPASS_ON_REUSE" => vec!["Alarm", "alarm ", "revoke", "off", " "],
+        "HALLPASS_LEAK_KEYS_URL" => {
+            vec![" ", "http://a.example/keys", "a.example", "https://", "https://a b"]
+        }
+        // The template gives them the names of its own resources, and every text can be a bus.
+        "HALLPASS_AUDIT_BUCKET" | "HALLPASS_AUDIT_KEY" | "HALLPASS_EVENT_BUS" => Vec::new(),
         // It takes the place of the keyring itself.
         "HALLPASS_KEYS_SECRET" => Vec::new(),
         other => panic!("{other} is in the reference, but this test has no invalid values for it"),
@@ -243,7 +279,8 @@ fn an_invalid_value_starts_nothing_and_is_named_with_the_right_form() {
     let mut checked = 0;
     for name in listed() {
         for value in rejected(name) {
-            let bad = with(&[(name, value)]).map(|_| ()).unwrap_err();
+            let outcome = with(&[(name, value)]).map(|_| ());
+            let bad = outcome.expect_err(&format!("{name}={value:?} is rejected"));
             assert_eq!(bad.name, name, "{value:?}");
             assert!(
                 !bad.wrong.is_empty() && !bad.to_string().contains('\n'),

@@ -52,8 +52,8 @@ async fn sweep_parts(world: &World, parts: usize) -> Swept {
 
 fn done(seen: u64, purged: u64, invalidated: u64, dropped: u64, unreadable: u64) -> Value {
     json!({
-        "seen": seen, "purged": purged, "invalidated": invalidated, "dropped": dropped,
-        "unreadable": unreadable,
+        "seen": seen, "purged": purged, "invalidated": invalidated, "notified": 0,
+        "dropped": dropped, "unreadable": unreadable,
         "finished": true,
     })
 }

@@ -11,7 +11,8 @@ use tests::{Request, TEMPLATE, World, basic, web_client::WebClient};
 
 mod monitoring;
 
-const FUNCTIONS: [&str; 5] = ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune"];
+const FUNCTIONS: [&str; 6] =
+    ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune", "Notify"];
 
 /// The actions of Lambda in the function's name, which read its stream.
 const STREAM: [&str; 4] = [
@@ -22,7 +23,8 @@ const STREAM: [&str; 4] = [
 ];
 
 /// Parameters that reverse every condition.
-const EVERYTHING: [(&str, &str); 7] = [
+const EVERYTHING: [(&str, &str); 8] = [
+    ("EventBus", "default"),
     ("UsersTable", "theirs"),
     ("UsersStreamArn", "their-stream"),
     ("UsersKeyArn", "their-key"),
@@ -79,9 +81,11 @@ fn every_permission_names_its_action_and_its_resource() {
                 );
                 let wide =
                     texts(&statement["Resource"]).iter().any(|resource| resource.contains('*'));
-                // Neither action supports a narrower resource.
+                // The first two support no narrower resource; the objects have a common prefix.
                 let may = actions.iter().all(|action| {
-                    action.starts_with("xray:Put") || action == "dynamodb:ListStreams"
+                    action.starts_with("xray:Put")
+                        || action == "dynamodb:ListStreams"
+                        || ["s3:GetObject", "s3:PutObject"].contains(&action.as_str())
                 });
                 assert!(!wide || may, "{function}: {statement}");
             }
@@ -109,14 +113,26 @@ fn a_function_has_few_permissions_besides_its_tables() {
         "secretsmanager:GetSecretValue",
         ["kms:Decrypt", "xray:PutTelemetryRecords", "xray:PutTraceSegments"],
     );
-    for function in &FUNCTIONS[..4] {
+    for function in &FUNCTIONS[..3] {
         check(&[], function, &[key]);
         check(&EVERYTHING, function, &[&[key], &traced[..]].concat());
     }
-    // Prune has no key.
-    check(&[], "Prune", &[&STREAM[..], &["sqs:SendMessage"]].concat());
-    let environment = &deployed(&[])["Prune"]["Properties"]["Environment"];
-    assert!(!environment.to_string().contains("KEY"), "{environment}");
+    let (write, read) = ("s3:PutObject", ["s3:GetObject", "s3:ListBucket"]);
+    check(&[], "Console", &[&[key], &read[..]].concat());
+    check(&[("Audit", "off")], "Console", &[key]);
+    // Neither has the keyring. The policy of the signing key lets notify sign.
+    let reports = [&STREAM[..], &["sqs:SendMessage"]].concat();
+    check(&[("Audit", "off")], "Prune", &reports);
+    check(&[("Audit", "off")], "Notify", &reports);
+    check(&[], "Prune", &[&reports[..], &[write]].concat());
+    check(&[], "Notify", &[&reports[..], &[write], &read].concat());
+    let all = [&reports[..], &[write, "events:PutEvents"], &traced].concat();
+    check(&EVERYTHING, "Prune", &all);
+    check(&EVERYTHING, "Notify", &[&all[..], &read].concat());
+    for function in ["Prune", "Notify"] {
+        let environment = deployed(&[])[function]["Properties"]["Environment"].to_string();
+        assert!(!environment.contains("HALLPASS_KEYS"), "{environment}");
+    }
 }
 
 #[test]
@@ -135,7 +151,8 @@ fn the_users_are_in_a_table_of_the_stack_or_of_the_application() {
         globals["Function"]["Environment"]["Variables"]["HALLPASS_USERS_TABLE"].clone()
     };
     assert_eq!((name(&[]), name(&EVERYTHING)), (json!("Users"), json!("theirs")));
-    for function in FUNCTIONS {
+    // Notify reads no users.
+    for function in &FUNCTIONS[..5] {
         let policies = json!(statements(&foreign, &format!("{function}Role"))).to_string();
         assert!(policies.contains(":table/theirs\""), "{function}: {policies}");
         assert!(!policies.contains("\"Users"), "{function}: {policies}");

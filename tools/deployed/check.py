@@ -148,9 +148,10 @@ def schedule(deployed, api):
     """The scheduled run purges items that TTL has not deleted yet. The test shortens the interval and restores it."""
     del api
     scheduler = deployed.client("scheduler")
-    is_of_stack = lambda one: deployed.name in one["Target"]["Arn"] or deployed.name in one["Name"]
+    prune = deployed.resource("Prune")
+    is_of_stack = lambda one: f":{prune}" in one["Target"]["Arn"]
     named = [one for one in scheduler.list_schedules()["Schedules"] if is_of_stack(one)]
-    want(len(named) == 1, f"schedules of the stack: {[one['Name'] for one in named]}")
+    want(len(named) == 1, f"schedules of prune: {[one['Name'] for one in named]}")
     known = scheduler.get_schedule(Name=named[0]["Name"], GroupName=named[0].get("GroupName", "default"))
     want(known["ScheduleExpression"] == "rate(1 hour)", known["ScheduleExpression"])
     keep = ["Name", "GroupName", "FlexibleTimeWindow", "Target", "ScheduleExpression", "State", "Description"]

@@ -1,4 +1,4 @@
-"""The five functions of a build on the Runtime Interface Emulator of aws-sam-cli, over the services of aws.py."""
+"""The functions of a build on the Runtime Interface Emulator of aws-sam-cli, over the services of aws.py."""
 
 import glob
 import json
@@ -14,7 +14,8 @@ import urllib.request
 from aws import REGION, free_port, stop
 
 TABLES = {"HALLPASS_USERS_TABLE": "Users", "HALLPASS_TOKENS_TABLE": "Tokens", "HALLPASS_ATTEMPTS_TABLE": "Attempts"}
-FUNCTIONS = ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune"]
+FUNCTIONS = ["VerifyAuthorizer", "Generate", "Revoke", "Console", "Prune", "Notify"]
+KEYLESS = ["Prune", "Notify"]
 QEMU = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"]
 
 
@@ -77,7 +78,7 @@ class Functions:
     def environment(self, function, changes=()):
         """Returns the variables of Lambda and the template. Only PATH comes from this process's environment."""
         settings = {"HALLPASS_DYNAMODB_ENDPOINT": self.aws.url, "HALLPASS_SECRETS_ENDPOINT": self.aws.url, **TABLES}
-        if function != "Prune":
+        if function not in KEYLESS:
             settings["HALLPASS_KEYS_SECRET"] = "KeyRing"
         lambdas = {
             "PATH": os.environ["PATH"],
@@ -87,7 +88,7 @@ class Functions:
             "AWS_LAMBDA_FUNCTION_NAME": function,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": "300" if function == "Prune" else "30",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": "300" if function in KEYLESS else "30",
         }
         return lambdas | settings | dict(changes)
 

@@ -99,7 +99,7 @@ impl Notify {
     /// inaccessible.
     pub async fn start(lookup: Lookup<'_>, now: Timestamp) -> Result<Self, ConfigError> {
         let notify = Self::new(lookup)?;
-        log::compare_clocks(now, notify.store.check_as_pruner().await?);
+        log::compare_clocks(now, notify.store.check_as_notifier().await?);
         Ok(notify)
     }
 

@@ -43,12 +43,12 @@ impl Leaks {
     /// Returns a [`ConfigError`] if the URL of the keys is not an `https` URL, or if the certificates
     /// cannot be read.
     pub fn read(lookup: Lookup<'_>) -> Result<Option<Self>, ConfigError> {
-        if settings::text(lookup, "HALLPASS_PREFIX").is_none() {
-            return Ok(None);
-        }
         let url = settings::text(lookup, KEYS_URL).unwrap_or_else(|| URL.to_owned());
         if !is_secure(&url) {
             return Err(ConfigError::new(KEYS_URL, "must be an https URL"));
+        }
+        if settings::text(lookup, "HALLPASS_PREFIX").is_none() {
+            return Ok(None);
         }
         // GitHub's certificate is of an authority that the system trusts. One that cannot be read is
         // not trusted; if it is needed, the TLS handshake fails.

@@ -74,12 +74,31 @@ impl Store {
     /// # Errors
     /// Returns the first table that cannot be read.
     pub async fn check_as_pruner(&self) -> Result<Option<Timestamp>, Absent> {
-        let date = Date::default();
-        for (variable, table, key) in [
+        self.read_nothing([
             ("HALLPASS_TOKENS_TABLE", &self.tables.tokens, item::key(NO_KEY, NO_KEY)),
             ("HALLPASS_USERS_TABLE", &self.tables.users, item::user_key_of(NO_KEY)),
             ("HALLPASS_ATTEMPTS_TABLE", &self.tables.attempts, item::attempt_key(NO_KEY)),
-        ] {
+        ])
+        .await
+    }
+
+    /// Checks that the table of tokens can be read, the only one that notify reads. Returns the time
+    /// on DynamoDB's clock, if the response has it.
+    ///
+    /// # Errors
+    /// Returns the table if it cannot be read.
+    pub async fn check_as_notifier(&self) -> Result<Option<Timestamp>, Absent> {
+        let key = item::key(NO_KEY, NO_KEY);
+        self.read_nothing([("HALLPASS_TOKENS_TABLE", &self.tables.tokens, key)]).await
+    }
+
+    /// Reads an item that does not exist from each table.
+    async fn read_nothing<const N: usize>(
+        &self,
+        tables: [(&'static str, &String, Item); N],
+    ) -> Result<Option<Timestamp>, Absent> {
+        let date = Date::default();
+        for (variable, table, key) in tables {
             let call = self.client.get_item().table_name(table).set_key(Some(key));
             let outcome = call.customize().interceptor(date.clone()).send().await;
             outcome.map_err(Failure::of(READING)).map_err(|failure| Absent {

@@ -142,6 +142,10 @@ async fn start(function: &str, world: &World, tap: &Tap) {
             store.check_as_pruner().await.unwrap();
             return;
         }
+        "Notify" => {
+            store.check_as_notifier().await.unwrap();
+            return;
+        }
         "Generate" => store.check_as_limiter().await.unwrap(),
         _ => {}
     }

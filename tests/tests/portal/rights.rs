@@ -140,7 +140,7 @@ async fn the_tokens_of_a_session_end_with_those_that_its_token_creates() {
 
 /// The status of each route for the session of an administrator that an administrator's token began.
 /// A new route has to be added here.
-const EXPECTED: [(u16, &[&str]); 11] = [
+const EXPECTED: [(u16, &[&str]); 12] = [
     // The pages of own tokens.
     (200, &["ShowDeveloperPage", "ShowNewTokenPage", "ShowTokenPage"]),
     (201, &["RegenerateDeveloperToken"]),
@@ -166,6 +166,8 @@ const EXPECTED: [(u16, &[&str]); 11] = [
     ),
     // Only the user's own tokens.
     (404, &["ShowAccountPage", "CreateAccountTokenOnPage", "RevokeAccountTokenOnPage"]),
+    // Without a prefix there is nothing to recognize.
+    (404, &["ReportLeaks"]),
     // Pages for everyone.
     (200, &["ShowSignInPage", "ShowAsset", "ShowSwaggerUi", "ShowDocument", "ShowHealth"]),
     (303, &["ShowHome", "BeginSignInAtProvider", "FinishSignInAtProvider", "SignOutAtProvider"]),

@@ -20,7 +20,7 @@ const SAMPLES: usize = 300;
 const UNCHECKED: [&str; 1] = ["HALLPASS_ROUTES"];
 
 /// The number of parameters with a pattern whose values functions read.
-const PATTERNS: usize = 38;
+const PATTERNS: usize = 44;
 
 struct Parameter {
     variable: &'static str,
@@ -117,7 +117,10 @@ fn a_value_that_stops_the_functions_is_not_permitted() {
 }
 
 /// Values of each variable that the template has to permit and the functions have to accept.
-const USUAL: [(&str, &[&str]); 34] = [
+const USUAL: [(&str, &[&str]); 37] = [
+    ("HALLPASS_EXPIRY_NOTICES", &["", "off", "14d", "14d,3d", "30d,1w,24h"]),
+    ("HALLPASS_LEAK_KEYS_URL", &["", "https://keys.example.com:8443/meta/public_keys"]),
+    ("HALLPASS_EVENT_BUS", &["", "default", "partner/a.b-c_1"]),
     ("HALLPASS_LIFETIME", &LIFETIMES),
     ("HALLPASS_MAX_LIFETIME", &LIFETIMES),
     ("HALLPASS_MAX_AUTHENTICATION_AGE", &LIFETIMES),
