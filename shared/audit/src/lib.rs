@@ -11,6 +11,7 @@
 //! | [`entry`], [`object`] | the lines of the audit log, and the objects that hold them |
 //! | [`digest`], [`signature`] | the hourly signed digests that chain the objects |
 //! | [`verify`], [`finding`] | proves that log and table are complete and unchanged |
+//! | [`listing`] | which entries a list shows |
 //! | [`history`] | the last changes of a token, for its page |
 //! | [`usage`], [`network`] | when, from where and by which clients a token is used |
 //! | [`hour`], [`sum`] | shared types |
@@ -23,6 +24,7 @@ pub mod history;
 pub mod hour;
 pub mod image;
 mod instant;
+pub mod listing;
 pub mod network;
 pub mod object;
 #[cfg(test)]

@@ -125,6 +125,17 @@ impl Bucket {
         Ok(Listed { objects: objects.collect(), has_more })
     }
 
+    /// Lists what follows `prefix` in keys up to the next `/`, with both, at most a thousand.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] if S3 cannot be read.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+        let call = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).delimiter("/");
+        let page = call.send().await.map_err(Failure::of(READING))?;
+        let folders = page.common_prefixes.unwrap_or_default().into_iter();
+        Ok(folders.filter_map(|folder| folder.prefix).collect())
+    }
+
     /// Lists all keys that begin with `prefix` and come after `after`.
     ///
     /// # Errors
