@@ -22,13 +22,16 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
      base-uri 'none'; frame-ancestors 'none'";
 
 /// The elements that the templates use. Any other element was injected.
-const KNOWN: [&str; 47] = [
+const KNOWN: [&str; 50] = [
     "!doctype", "a", "bdi", "body", "button", "caption", "code", "dd", "details", "div", "dl",
-    "dt", "fieldset", "form", "h1", "h2", "head", "header", "html", "img", "input", "label",
-    "legend", "li", "link", "main", "meta", "nav", "option", "p", "pre", "script", "section",
-    "select", "small", "span", "summary", "table", "tbody", "td", "textarea", "th", "thead",
-    "time", "title", "tr", "ul",
+    "dt", "fieldset", "form", "h1", "h2", "h3", "head", "header", "html", "img", "input", "label",
+    "legend", "li", "link", "main", "meta", "nav", "option", "p", "path", "pre", "script",
+    "section", "select", "small", "span", "summary", "svg", "table", "tbody", "td", "textarea",
+    "th", "thead", "time", "title", "tr", "ul",
 ];
+
+/// The attributes of SVG with capital letters.
+const OF_SVG: [&str; 2] = ["viewBox", "preserveAspectRatio"];
 
 impl Reply {
     /// Returns the elements of the page, in order.
@@ -74,7 +77,8 @@ pub fn elements(html: &str) -> Vec<Element> {
                 None => ("", after),
             };
             let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-            assert!(is_name && !name.is_empty(), "{name} in <{tag}>");
+            let is_of_svg = element.name == "svg" && OF_SVG.contains(&name);
+            assert!((is_name || is_of_svg) && !name.is_empty(), "{name} in <{tag}>");
             element.attributes.push((name.to_owned(), unescaped(value)));
             rest = after;
         }

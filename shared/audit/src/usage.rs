@@ -91,6 +91,13 @@ fn limit(seen: &mut Seen) {
     }
 }
 
+/// The names with their times, the last seen first.
+fn last_first(seen: &Seen) -> Vec<(&str, Timestamp)> {
+    let mut names: Vec<_> = seen.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+    names.sort_by_key(|(name, at)| (std::cmp::Reverse(*at), *name));
+    names
+}
+
 fn note(seen: &mut Seen, name: Option<&str>, at: Timestamp) {
     let Some(name) = name else { return };
     let last = seen.entry(name.to_owned()).or_insert(at);
@@ -179,6 +186,16 @@ impl Usage {
         })
     }
 
+    /// The networks and the time at which each was last seen, the last seen first.
+    pub fn networks(&self) -> Vec<(&str, Timestamp)> {
+        last_first(&self.networks)
+    }
+
+    /// The agents and the time at which each was last seen, the last seen first.
+    pub fn agents(&self) -> Vec<(&str, Timestamp)> {
+        last_first(&self.agents)
+    }
+
     /// The attributes of an item: the first day, three bytes for each day, with the first hour in
     /// the lowest bit of the last byte, and the networks and agents with their times.
     pub fn to_attributes(&self) -> BTreeMap<String, Value> {
@@ -251,10 +268,8 @@ impl Usage {
         }
         let days = days.into_iter().map(|(date, hours)| json!({"date": date, "hours": hours}));
         let seen = |seen: &Seen, member: &str| {
-            let mut names: Vec<_> = seen.iter().collect();
-            names.sort_by_key(|(name, at)| (std::cmp::Reverse(**at), *name));
-            let json = |(name, at): (&String, &Timestamp)| json!({member: name, "last_seen_at": at.to_string()});
-            names.into_iter().map(json).collect::<Vec<_>>()
+            let json = |(name, at): (&str, Timestamp)| json!({member: name, "last_seen_at": at.to_string()});
+            last_first(seen).into_iter().map(json).collect::<Vec<_>>()
         };
         json!({
             "days": days.collect::<Vec<_>>(),

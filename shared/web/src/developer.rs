@@ -16,6 +16,7 @@ use crate::{
     offer::OfferRow,
     parameter, reject, render, response, sentence,
     sign_in::Next,
+    usage::Activity,
     view::{self, Row, Tokens, notice},
 };
 
@@ -37,6 +38,7 @@ struct TokensPage<'a> {
 struct TokenPage {
     frame: Frame,
     row: Row,
+    activity: Activity,
     effective: String,
     window: String,
 }
@@ -140,6 +142,7 @@ pub async fn token(context: &Context<'_>, request: &Request) -> Result<Response,
     let page = TokenPage {
         frame: session.frame(Tab::Tokens),
         row: Row::new(&record, Some(user), now).within(session.limit()),
+        activity: Activity::of(context, &id).await,
         effective: view::effective(service.settings.authorizer_cache),
         window: view::in_words(service.settings.rotation_window),
     };

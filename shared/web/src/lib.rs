@@ -9,6 +9,7 @@
 //! | [`session`], [`csrf`] | browser sessions, and what binds forms to them |
 //! | [`form`] | submitted forms |
 //! | [`view`], `offer` | tokens, instants and offers as pages show them |
+//! | `usage`, `happened` | the uses and the changes of a token as pages show them |
 //! | [`impact`], `notice` | what an action ends, and what it did |
 //! | [`sign_in`] | the sign-in page |
 //! | [`portal`] | the page that begins a portal session |
@@ -29,12 +30,14 @@ pub mod asset;
 pub mod csrf;
 pub mod developer;
 pub mod form;
+mod happened;
 pub mod impact;
 mod notice;
 mod offer;
 pub mod portal;
 pub mod session;
 pub mod sign_in;
+mod usage;
 pub mod view;
 
 pub use form::Form;
