@@ -14,6 +14,7 @@ use hallpass_runtime::{
     settings::{ConfigError, Lookup},
 };
 use hallpass_service::{Context, Service};
+use hallpass_sinks::Bucket;
 use hallpass_token::{Cause, Timestamp};
 use hallpass_verify_authorizer::Authorizer;
 use lambda_runtime::Diagnostic;
@@ -38,6 +39,7 @@ pub struct Functions {
     revoke: Arc<Service>,
     leaks: Arc<Option<Leaks>>,
     console: Arc<Service>,
+    audit_log: Arc<Option<Bucket>>,
     prune: Arc<Prune>,
     notify: Arc<Notify>,
     clock: Clock,
@@ -68,6 +70,12 @@ impl Functions {
             revoke: service("Revoke")?,
             leaks: with_environment(template, overrides, "Revoke", Leaks::read)?,
             console: service("Console")?,
+            audit_log: with_environment(
+                template,
+                overrides,
+                "Console",
+                hallpass_console::audit_log,
+            )?,
             prune: with_environment(template, overrides, "Prune", Prune::new)?,
             notify: with_environment(template, overrides, "Notify", Notify::new)?,
             clock,
@@ -138,7 +146,8 @@ impl Functions {
             "Console" => {
                 let context = Context::new(&self.console, now, &randomness);
                 gateway::invoke(event, |request| async move {
-                    hallpass_console::handle(&context, &request).await
+                    let audit_log = self.audit_log.as_ref().as_ref();
+                    hallpass_console::handle(&context, audit_log, &request).await
                 })
                 .await
             }

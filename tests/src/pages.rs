@@ -9,7 +9,7 @@ use hallpass_http::routes::Route;
 use crate::{client::Reply, html::check, system::System};
 
 /// The method and path of every page, form and file for browsers.
-pub const PAGES: [(&str, &str); 27] = [
+pub const PAGES: [(&str, &str); 28] = [
     ("GET", "/"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
@@ -29,6 +29,7 @@ pub const PAGES: [(&str, &str); 27] = [
     ("GET", "/admin/users"),
     ("GET", "/admin/users/new"),
     ("GET", "/admin/tokens"),
+    ("GET", "/admin/audit"),
     ("POST", "/admin/users/new"),
     ("GET", "/admin/users/{user_id}"),
     ("POST", "/admin/users/{user_id}"),

@@ -11,6 +11,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hallpass_dev::{Dev, Options};
+use hallpass_sinks::Bucket;
 use hallpass_store::Store;
 use hallpass_token::{Keyring, Timestamp};
 use serde_json::Value;
@@ -161,6 +162,13 @@ impl System {
         let lookup = self.dev.stack.lookup();
         let connection = hallpass_service::service::connection(&lookup).unwrap();
         Store::new(connection.dynamodb(), hallpass_service::service::tables(&lookup).unwrap())
+    }
+
+    /// Returns access to the bucket of the audit log.
+    pub fn audit_log(&self) -> Bucket {
+        let lookup = self.dev.stack.lookup();
+        let connection = hallpass_service::service::connection(&lookup).unwrap();
+        hallpass_sinks::bucket(&connection, &lookup).unwrap().unwrap()
     }
 
     /// Sets an attribute of a user, as an application does.

@@ -2,6 +2,7 @@
 //! check state of their whole process, and `browser` needs Chromium: these are separate binaries.
 
 mod actors;
+mod audit_list;
 mod authorizer;
 mod authorizer_changes;
 mod authorizer_events;
@@ -84,5 +85,6 @@ mod terminalfour_jwt;
 mod tidy;
 mod trust;
 mod unique_names;
+mod usage;
 mod vanilla;
 mod words;

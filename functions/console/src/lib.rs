@@ -5,28 +5,52 @@ use hallpass_http::{
     Problem, Response, gateway, problem,
     routes::{self, Console},
 };
-use hallpass_service::Context;
+use hallpass_runtime::settings::{ConfigError, Lookup};
+use hallpass_service::{Context, service};
+use hallpass_sinks::Bucket;
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 
+mod audit;
 mod introspect;
 mod list;
 mod pages;
+mod usage;
 mod user;
 
-/// Handles one request.
-pub async fn handle(context: &Context<'_>, request: &Request) -> Response {
-    let context = &context.with_origin(gateway::origin(request));
-    gateway::respond(&context.service.settings, request, Box::pin(response(context, request))).await
+/// Reads the name of the audit log's bucket, which is not contacted. Returns `None` if the stack
+/// keeps no audit log.
+///
+/// # Errors
+/// Returns a [`ConfigError`] that names the first invalid setting.
+pub fn audit_log(lookup: Lookup<'_>) -> Result<Option<Bucket>, ConfigError> {
+    hallpass_sinks::bucket(&service::connection(lookup)?, lookup)
 }
 
-async fn response(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
+/// Handles one request. `audit_log` is that of [`audit_log`].
+pub async fn handle(
+    context: &Context<'_>,
+    audit_log: Option<&Bucket>,
+    request: &Request,
+) -> Response {
+    let context = &context.with_origin(gateway::origin(request));
+    let handling = Box::pin(response(context, audit_log, request));
+    gateway::respond(&context.service.settings, request, handling).await
+}
+
+async fn response(
+    context: &Context<'_>,
+    audit_log: Option<&Bucket>,
+    request: &Request,
+) -> Result<Response, Problem> {
     let operation = routes::operation(request)
         .map_err(|problem| hallpass_web::or_message_to_browser(request, problem))?;
     match operation {
         Console::ListTokens => list::list(context, request).await,
         Console::ShowToken => list::show(context, request).await,
+        Console::ShowTokenUsage => usage::show(context, request).await,
+        Console::ListAuditEntries => audit::list(context, audit_log, request).await,
         Console::IntrospectToken => introspect::introspect(context, request).await,
         Console::ListRarogTokens => list::as_rarog(context, request).await,
         Console::ShowUser => user::show(context, request).await,
@@ -60,6 +84,9 @@ async fn response(context: &Context<'_>, request: &Request) -> Result<Response, 
         }
         Console::ShowAllTokensPage => {
             hallpass_web::or_message(request, hallpass_web::admin::tokens(context, request).await)
+        }
+        Console::ShowAuditPage => {
+            hallpass_web::or_message(request, audit::page(context, audit_log, request).await)
         }
         Console::ShowUserPage => {
             hallpass_web::or_message(request, hallpass_web::admin::user(context, request).await)

@@ -29,7 +29,7 @@ const PARAMETERS: [&str; 3] = ["user_id", "limit", "cursor"];
 pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let caller = authentication::admit(context, request.headers()).await?;
-    reject_unknown_parameters(request)?;
+    reject_unknown_parameters(request, &PARAMETERS)?;
     let user_id = parameter(request, "user_id").map_or(Ok(caller.user.id), |id| {
         id.parse::<UserId>().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
     })?;
@@ -100,11 +100,10 @@ pub(crate) async fn as_rarog(
     Ok(problem::json(StatusCode::OK, &shown.map(one).collect::<Vec<_>>()))
 }
 
-/// Rejects unknown query parameters, because a misspelt `user_id` would list the caller's own
-/// tokens. The error repeats the parameter only if it looks like a name.
-fn reject_unknown_parameters(request: &Request) -> Result<(), Problem> {
+/// Rejects unknown query parameters, because a misspelt one would list something else. The error repeats the parameter only if it looks like a name.
+pub(crate) fn reject_unknown_parameters(request: &Request, known: &[&str]) -> Result<(), Problem> {
     let Some(parameters) = request.query_string_parameters_ref() else { return Ok(()) };
-    match parameters.iter().map(|(name, _)| name).find(|name| !PARAMETERS.contains(name)) {
+    match parameters.iter().map(|(name, _)| name).find(|name| !known.contains(name)) {
         None => Ok(()),
         Some(name) => {
             let is_word = (1..=20).contains(&name.len())
@@ -112,12 +111,12 @@ fn reject_unknown_parameters(request: &Request) -> Result<(), Problem> {
             let name = if is_word { name } else { "query" };
             Err(Problem::invalid_member(
                 name,
-                &format!("the parameters of this route are {}", PARAMETERS.join(", ")),
+                &format!("the parameters of this route are {}", known.join(", ")),
             ))
         }
     }
 }
 
-fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+pub(crate) fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.query_string_parameters_ref().and_then(|parameters| parameters.first(name))
 }

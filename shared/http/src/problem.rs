@@ -215,6 +215,14 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "There is nothing here")
     }
 
+    /// 404: the stack keeps no audit log.
+    pub fn no_audit_log() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "This stack keeps no audit log. Its parameter Audit must be on.",
+        )
+    }
+
     /// 405: the path exists, but not with this method (RFC 9110 section 15.5.6).
     pub fn method_not_allowed(allow: &str) -> Self {
         let mut problem =

@@ -142,6 +142,8 @@ routes! {
     Console {
         ListTokens: GET "/tokens" Token,
         ShowToken: GET "/tokens/{id}" Token,
+        ShowTokenUsage: GET "/tokens/{id}/usage" Token,
+        ListAuditEntries: GET "/audit" Token,
         IntrospectToken: POST "/oauth/introspect" Token,
         ListRarogTokens: GET "/rest/pat/1.0/token" Token,
         ShowUser: GET "/api/user/{id}" Authorizer,
@@ -156,6 +158,7 @@ routes! {
         ShowUsersPage: GET "/admin/users" Session,
         ShowNewUserPage: GET "/admin/users/new" Session,
         ShowAllTokensPage: GET "/admin/tokens" Session,
+        ShowAuditPage: GET "/admin/audit" Session,
         ShowUserPage: GET "/admin/users/{user_id}" Session,
         ShowAsset: GET "/assets/{file}" Public,
         ShowSwaggerUi: GET "/docs/swagger-ui/{file}" Public,

@@ -1,5 +1,5 @@
-//! `/admin`: the pages on which administrators find, add, change, block and unblock users, and list,
-//! issue, disable, enable and delete their keys.
+//! `/admin`: the pages on which administrators find, add, change, block and unblock users, list, issue,
+//! disable, enable and delete their keys, and read the audit log.
 
 use askama::Template;
 use hallpass_http::{Problem, Response, gateway};
@@ -17,11 +17,13 @@ use crate::{
     view::{Instant, Tokens, contained, isolated, notice},
 };
 
+mod audit;
 mod edit;
 mod list;
 mod paging;
 mod tokens;
 
+pub use audit::audit;
 pub use edit::{new_user, rejected_new, submitted_new};
 pub use list::users;
 pub use tokens::tokens;

@@ -15,7 +15,7 @@
 //! | [`portal`] | the page that begins a portal session |
 //! | [`developer`] | the pages of a user's own tokens |
 //! | [`account`] | the page of a service account, for its maintainers |
-//! | [`admin`] | the pages for administrators: users and their keys |
+//! | [`admin`] | the pages for administrators: users, their keys, and the audit log |
 //! | [`asset`] | stylesheet, script and icon |
 
 use askama::Template;
@@ -62,6 +62,8 @@ pub enum Tab {
     Users,
     /// The page of the tokens of all users, for administrators.
     AllTokens,
+    /// The page of the audit log, for administrators.
+    Audit,
 }
 
 #[derive(Clone, Debug)]

@@ -31,6 +31,8 @@ pub enum Next {
     NewUser,
     /// The tokens of all users.
     AllTokens,
+    /// The audit log.
+    Audit,
     /// The page of one user.
     User(UserId),
 }
@@ -74,6 +76,7 @@ impl Next {
             None if text == "new-token" => Self::NewToken,
             None if text == "new-user" => Self::NewUser,
             None if text == "all-tokens" => Self::AllTokens,
+            None if text == "audit" => Self::Audit,
             Some(("tokens", id)) => id.parse().map_or(Self::Developer, Self::Token),
             Some(("accounts", id)) => id.parse().map_or(Self::Developer, Self::Account),
             Some(("users", id)) => id.parse().map_or(Self::Users, Self::User),
@@ -89,6 +92,7 @@ impl Next {
             "/admin/users" => Self::Users,
             "/admin/users/new" => Self::NewUser,
             "/admin/tokens" => Self::AllTokens,
+            "/admin/audit" => Self::Audit,
             route if route.starts_with("/admin/users/") => {
                 user_id.parse().map_or(Self::Users, Self::User)
             }
@@ -111,6 +115,7 @@ impl Next {
             Self::Users => "users".to_owned(),
             Self::NewUser => "new-user".to_owned(),
             Self::AllTokens => "all-tokens".to_owned(),
+            Self::Audit => "audit".to_owned(),
             Self::User(id) => format!("users/{id}"),
         }
     }
@@ -125,6 +130,7 @@ impl Next {
             Self::Users => format!("{base}/admin/users"),
             Self::NewUser => format!("{base}/admin/users/new"),
             Self::AllTokens => format!("{base}/admin/tokens"),
+            Self::Audit => format!("{base}/admin/audit"),
             Self::User(id) => format!("{base}/admin/users/{id}"),
         }
     }

@@ -13,7 +13,9 @@
 //! | `oidc` | signing in at an identity provider, which is `oidc-provider` on Node.js or an example for Go |
 //! | `swagger` | Swagger UI with the API |
 //! | `looks` | every page in light and dark, wide and narrow, audited by axe-core |
+//! | `activity` | the same for the use of a token and for the audit log |
 
+mod activity;
 mod browser;
 mod flows;
 mod looks;

@@ -269,6 +269,7 @@ fn console(tokens: &Tokens) -> Vec<Case> {
             ..case("list with a revoked token", with("revoked", "GET", "/tokens"), "401")
         },
         case("show", with("own", "GET", "/tokens/{id}").parameter("id", &id), "200"),
+        case("usage", with("own", "GET", "/tokens/{id}/usage").parameter("id", &id), "200"),
         case("list as Rarog", with("own", "GET", "/rest/pat/1.0/token"), "200"),
         case("introspect a live token", introspect("child"), "active"),
         case("introspect a revoked token", introspect("revoked"), "inactive"),

@@ -140,7 +140,7 @@ async fn blocking_invalidates_tokens_that_are_not_bound_to_the_status() {
 }
 
 /// Every route of an administrator, with a form that would have an effect.
-const ROUTES: [(&str, &str, &str); 14] = [
+const ROUTES: [(&str, &str, &str); 15] = [
     ("GET", "/admin/users", ""),
     ("GET", "/admin/users?name=admin", ""),
     ("GET", "/admin/users/1", ""),
@@ -149,6 +149,7 @@ const ROUTES: [(&str, &str, &str); 14] = [
     ("POST", "/admin/users/1/access", "&do=revoke-all"),
     ("GET", "/admin/users/new", ""),
     ("GET", "/admin/tokens", ""),
+    ("GET", "/admin/audit", ""),
     ("POST", "/admin/users/new", "&username=x&kind=person"),
     ("POST", "/admin/users/1/profile", "&do=deny&permission=ROLE_USER"),
     ("POST", "/admin/users/1/profile", "&do=rename&username=x"),

@@ -88,6 +88,7 @@ async fn every_link_stays_below_the_base_path() {
         "/admin/users?name=admin",
         "/admin/users/new",
         "/admin/tokens?state=active",
+        "/admin/audit",
         "/admin/users/3",
     ] {
         assert_eq!(web_client.get(path).await.status, 200, "{path}");
@@ -239,6 +240,7 @@ async fn without_a_session_every_page_leads_to_the_sign_in() {
                 "/admin/users" => "users",
                 "/admin/users/new" => "new-user",
                 "/admin/tokens" => "all-tokens",
+                "/admin/audit" => "audit",
                 _ => "users/1",
             };
             assert_eq!(

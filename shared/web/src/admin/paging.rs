@@ -7,7 +7,7 @@ use hallpass_http::Problem;
 use hallpass_service::Context;
 use hallpass_store::Failure;
 use hallpass_token::{
-    Keyring, Timestamp,
+    Keyring, Timestamp, UserId,
     cursor::{self, Table},
 };
 use lambda_http::Request;
@@ -20,7 +20,9 @@ pub(super) const INVALID: &str = "The link to this page of the list is not valid
 /// The page of a list that a request is for.
 pub(super) struct Paging {
     keyring: Arc<Keyring>,
-    table: Table<'static>,
+    caller: UserId,
+    /// The name of the list.
+    list: String,
     now: Timestamp,
     /// The parameter `cursor`.
     cursor: Option<String>,
@@ -32,12 +34,16 @@ impl Paging {
         context: &Context<'_>,
         session: &WebSession,
         request: &Request,
-        list: &'static str,
+        list: impl Into<String>,
     ) -> Result<Self, Problem> {
         let Context { service, now, .. } = *context;
         let keyring = service.keyring(now).await?;
-        let table = Table { caller: session.user().id, list };
-        Ok(Self { keyring, table, now, cursor: parameter(request, "cursor") })
+        let (caller, list) = (session.user().id, list.into());
+        Ok(Self { keyring, caller, list, now, cursor: parameter(request, "cursor") })
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table { caller: self.caller, list: &self.list }
     }
 
     /// Whether the request is for the first page.
@@ -51,7 +57,7 @@ impl Paging {
     /// Returns 400 if the cursor is invalid.
     pub(super) fn after(&self) -> Result<Option<String>, Problem> {
         let Some(cursor) = self.cursor.as_deref() else { return Ok(None) };
-        match cursor::decrypt_table(&self.keyring, &self.table, cursor) {
+        match cursor::decrypt_table(&self.keyring, &self.table(), cursor) {
             Some(place) => Ok(Some(place)),
             None => Err(Problem::invalid_member("cursor", "it was not issued for this list")),
         }
@@ -59,7 +65,7 @@ impl Paging {
 
     /// Returns the cursor of the page that starts after this position.
     pub(super) fn cursor(&self, place: &str) -> Result<String, Failure> {
-        cursor::encrypt_table(&self.keyring, &self.table, place, self.now)
+        cursor::encrypt_table(&self.keyring, &self.table(), place, self.now)
             .ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
     }
 }
