@@ -18,11 +18,10 @@ use lambda_runtime::Diagnostic;
 
 mod event;
 mod response;
-mod routes;
 
 pub use event::Event;
+pub use hallpass_runtime::settings::Routes;
 pub use response::Response;
-pub use routes::Routes;
 
 use event::Form;
 
@@ -30,7 +29,6 @@ use event::Form;
 #[derive(Debug)]
 pub struct Authorizer {
     service: Service,
-    routes: Option<Routes>,
     /// Whether HTTP APIs with payload 2.0 expect a policy instead of a simple response.
     always_policy: bool,
 }
@@ -49,24 +47,18 @@ pub enum Unanswered {
 }
 
 impl Authorizer {
-    /// Creates an authorizer with the settings `HALLPASS_ROUTES` and
-    /// `HALLPASS_AUTHORIZER_RESPONSE`.
+    /// Creates an authorizer with the setting `HALLPASS_AUTHORIZER_RESPONSE`.
     ///
     /// # Errors
     /// Returns a [`ConfigError`] that names the invalid setting.
     pub fn new(service: Service, lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let bad = |name, wrong: &str| ConfigError { name, wrong: wrong.to_owned() };
-        let routes = text(lookup, "HALLPASS_ROUTES").map(|json| Routes::parse(&json)).transpose();
-        let always_policy = match text(lookup, "HALLPASS_AUTHORIZER_RESPONSE").as_deref() {
+        const RESPONSE: &str = "HALLPASS_AUTHORIZER_RESPONSE";
+        let always_policy = match text(lookup, RESPONSE).as_deref() {
             None | Some("auto") => false,
             Some("policy") => true,
-            Some(_) => return Err(bad("HALLPASS_AUTHORIZER_RESPONSE", "must be auto or policy")),
+            Some(_) => return Err(ConfigError::new(RESPONSE, "must be auto or policy")),
         };
-        Ok(Self {
-            service,
-            routes: routes.map_err(|wrong| bad("HALLPASS_ROUTES", &wrong))?,
-            always_policy,
-        })
+        Ok(Self { service, always_policy })
     }
 
     /// Handles one event within three seconds.
@@ -114,12 +106,7 @@ impl Authorizer {
                 Ok(self.reject(&form, &rejected, event.origin()))
             }
             Verification::Accepted(admitted) => {
-                let response = response::allow(
-                    &form,
-                    &self.service.settings,
-                    &admitted,
-                    self.routes.as_ref(),
-                )?;
+                let response = response::allow(&form, &self.service.settings, &admitted)?;
                 self.record_last_used(&admitted, now, event.origin()).await?;
                 ServiceEvent::Accepted(&admitted.record.id).log_from(event.origin());
                 Ok(response)

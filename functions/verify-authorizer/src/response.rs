@@ -11,15 +11,12 @@ use aws_lambda_events::{
     iam::{IamPolicyEffect, IamPolicyStatement},
 };
 use hallpass_http::challenge;
-use hallpass_runtime::Settings;
+use hallpass_runtime::{Settings, settings::Routes};
 use hallpass_store::{Failure, Rejected};
 use hallpass_token::{Admitted, Changed, Reason, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    event::{Form, Kind},
-    routes::Routes,
-};
+use crate::event::{Form, Kind};
 
 /// A response to API Gateway.
 #[derive(Debug, Serialize)]
@@ -93,8 +90,8 @@ pub(crate) fn allow(
     form: &Form,
     settings: &Settings,
     admitted: &Admitted,
-    routes: Option<&Routes>,
 ) -> Result<Response, Failure> {
+    let routes = settings.routes.as_ref();
     let fail = |why: &'static str| Err(Failure::new("building the authorizer response", why));
     if form.kind == Kind::Simple && routes.is_some() {
         return fail(

@@ -12,8 +12,10 @@ pub mod oidc;
 mod origins;
 pub mod reference;
 mod return_to;
+mod routes;
 mod value;
 
+pub use routes::Routes;
 pub use value::{authorizer_cache, duration, duration_or_zero, key_refresh, record_retention};
 
 use value::{count, lifetime, number, permission, sunset, switch};
@@ -76,6 +78,9 @@ pub struct Settings {
     pub max_tokens: usize,
     /// `HALLPASS_MAX_TOKENS_TOTAL`: how many live tokens a user may have, with and without a name.
     pub max_tokens_total: usize,
+    /// `HALLPASS_ROUTES`: the route rules of the authorizer. A function that does not have the
+    /// setting does not know them.
+    pub routes: Option<Routes>,
     /// `HALLPASS_AUTHORIZER_CACHE_TTL`: the longest time any attached API caches the authorizer's
     /// answer.
     pub authorizer_cache: Duration,
@@ -147,6 +152,7 @@ impl Settings {
             record_retention: record_retention(lookup)?,
             max_tokens: count(lookup, "HALLPASS_MAX_TOKENS", 100)?,
             max_tokens_total: count(lookup, "HALLPASS_MAX_TOKENS_TOTAL", 1_000)?,
+            routes: routes(lookup)?,
             authorizer_cache: authorizer_cache(lookup)?,
             login_budgets: LoginBudgets::read(lookup)?,
             request_limit: REQUEST_LIMIT,
@@ -264,6 +270,12 @@ fn issuer(lookup: Lookup<'_>) -> Result<Issuer, ConfigError> {
         IssuerError::Realm => ConfigError::new("HALLPASS_REALM", bad),
         IssuerError::Checksum => ConfigError::new(CHECKSUM, "it needs HALLPASS_PREFIX"),
     })
+}
+
+/// `HALLPASS_ROUTES`.
+fn routes(lookup: Lookup<'_>) -> Result<Option<Routes>, ConfigError> {
+    let routes = text(lookup, "HALLPASS_ROUTES").map(|json| Routes::parse(&json)).transpose();
+    routes.map_err(|wrong| ConfigError::new("HALLPASS_ROUTES", wrong))
 }
 
 /// `HALLPASS_ADMIN_PERMISSION`.

@@ -9,10 +9,10 @@ use hallpass_token::{Permission, Scope};
 use serde::Deserialize;
 
 /// The route rules. Every policy made from them is small enough for API Gateway.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Routes(Vec<Rule>);
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rule {
     method: String,
@@ -28,9 +28,8 @@ const STAGE_ARN: usize = 100;
 /// The number of bytes around a rule in a policy: the quotes, the comma and the slash.
 const AROUND_RULE: usize = 4;
 
-/// The maximum size of all resources of a policy, in bytes. The rest of
-/// [`crate::response::MAX_RESPONSE_BYTES`] is for the other parts of the policy and a context
-/// without its scope.
+/// The maximum size of all resources of a policy, in bytes. The rest of the 8 KB that API Gateway
+/// accepts is for the other parts of the policy and a context without its scope.
 const MAX_RESOURCES: usize = 5_600;
 
 /// The maximum length of a path in bytes. A resource has at most 512.
@@ -65,12 +64,30 @@ impl Routes {
 
     /// Returns the resources of a policy: the routes that this scope permits.
     pub fn permitted(&self, stage_arn: &str, scope: &Scope) -> Vec<String> {
-        let permits = |rule: &&Rule| rule.permission.as_ref().is_none_or(|name| scope.holds(name));
-        let resources = |rule: &Rule| {
-            let resource = |method: &&str| format!("{stage_arn}/{method}{}", rule.path);
-            rule.methods().map(|method| resource(&method)).collect::<Vec<_>>()
+        let permitting = self.0.iter().filter(|rule| rule.permits(scope));
+        permitting.flat_map(|rule| rule.resources(stage_arn)).collect()
+    }
+
+    /// Returns whether a policy for this scope allows a request. The path is the one that the
+    /// client sends, without the stage and the query.
+    pub fn permits(&self, method: &str, path: &str, scope: &Scope) -> bool {
+        self.matching(method, path).any(|rule| rule.permits(scope))
+    }
+
+    /// Returns the permissions of the rules that match a request, of which a scope must hold one.
+    /// `None` is a rule that permits every accepted token.
+    pub fn required(&self, method: &str, path: &str) -> Vec<Option<&str>> {
+        self.matching(method, path).map(|rule| rule.permission.as_deref()).collect()
+    }
+
+    /// Returns the rules with a resource that IAM matches with a request.
+    fn matching(&self, method: &str, path: &str) -> impl Iterator<Item = &Rule> {
+        let request = format!("/{method}{path}");
+        let matches = move |resource: &String| match resource.strip_suffix('*') {
+            Some(begin) => request.starts_with(begin),
+            None => request == *resource,
         };
-        self.0.iter().filter(permits).flat_map(resources).collect()
+        self.0.iter().filter(move |rule| rule.resources("").iter().any(&matches))
     }
 }
 
@@ -90,6 +107,15 @@ impl Rule {
             return Err("permission must be the name of a permission");
         }
         Ok(())
+    }
+
+    fn permits(&self, scope: &Scope) -> bool {
+        self.permission.as_ref().is_none_or(|name| scope.holds(name))
+    }
+
+    /// Returns the resources of the rule in a policy.
+    fn resources(&self, stage_arn: &str) -> Vec<String> {
+        self.methods().map(|method| format!("{stage_arn}/{method}{}", self.path)).collect()
     }
 
     /// Returns the methods that the rule applies to. Empty if its method is invalid.
@@ -208,6 +234,38 @@ mod tests {
         }
         assert!(Routes::parse("{}").is_err());
         assert!(Routes::parse(r#"[{"method":"GET","path":"/a","extra":1}]"#).is_err());
+    }
+
+    #[test]
+    fn a_request_is_permitted_by_a_rule_that_matches_its_method_and_path() {
+        let routes = Routes::parse(
+            r#"[{"method":"GET","path":"/reports/*","permission":"read"},
+                {"method":"*","path":"/reports/a","permission":"write"},
+                {"method":"GET","path":"/me"}]"#,
+        );
+        let routes = routes.unwrap();
+        let check = |method: &str, path: &str, required: &[Option<&str>]| {
+            assert_eq!(routes.required(method, path), required, "{method} {path}");
+            for names in [&[][..], &["read"], &["write"], &["read", "write"]] {
+                let scope = names.iter().map(|name| name.parse().unwrap()).collect();
+                let expected = required
+                    .iter()
+                    .any(|required| required.is_none_or(|name| names.contains(&name)));
+                assert_eq!(routes.permits(method, path, &scope), expected, "{method} {path}");
+            }
+        };
+        check("GET", "/me", &[None]);
+        check("HEAD", "/me", &[]);
+        check("GET", "/me/", &[]);
+        check("GET", "/m", &[]);
+        check("GET", "/reports/", &[Some("read")]);
+        check("GET", "/reports/2026/1", &[Some("read")]);
+        check("GET", "/reports", &[]);
+        check("GET", "/Reports/1", &[]);
+        check("GET", "/reports/a", &[Some("read"), Some("write")]);
+        check("DELETE", "/reports/a", &[Some("write")]);
+        check("TRACE", "/reports/a", &[]);
+        check("GET", "/reports/*", &[Some("read")]);
     }
 
     #[test]
