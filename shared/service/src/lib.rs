@@ -12,6 +12,7 @@
 //! | [`validate`], [`limit`], [`expiry`] | what a new token is given, and the limits on tokens |
 //! | [`recheck`] | rechecking the caller after the record was written |
 //! | [`revocation`], [`family`] | revoking, disabling and enabling tokens; everything that a family issued |
+//! | [`explain`] | which check decides about a token, and since when |
 //! | [`users`] | changes of users |
 //! | [`search`] | lists over all users, and over their tokens |
 
@@ -20,6 +21,7 @@ pub mod caller;
 pub mod context;
 pub mod developer;
 pub mod expiry;
+pub mod explain;
 pub mod family;
 pub mod issue;
 pub mod limit;

@@ -154,7 +154,7 @@ impl Store {
     }
 
     /// Reads the pointer of a developer token's hash.
-    pub(crate) async fn pointer(&self, hash: &TokenHash) -> Result<Option<Pointer>, Failure> {
+    pub async fn pointer(&self, hash: &TokenHash) -> Result<Option<Pointer>, Failure> {
         const DOING: &str = "reading the pointer of a developer token";
         let item = self.get(item::pointer_key(hash), DOING).await?;
         item.as_ref().map(to_pointer).transpose().map_err(|bad| Failure::new(DOING, bad))

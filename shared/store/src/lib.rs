@@ -10,6 +10,7 @@
 //! | [`connect`] | the AWS clients: time limits, retries, TLS |
 //! | [`keys`] | the keyring, cached and refreshed |
 //! | [`verify`] | decides about the text of a token, with one read |
+//! | [`last_change`] | who last changed a record, for an explanation |
 //! | [`list`] | lists a user's records, page by page |
 //! | [`live`] | lists and counts the tokens of a user that can be accepted |
 //! | [`tokens`] | creates, reads and revokes records |
@@ -54,6 +55,7 @@ pub mod inspection;
 pub mod issued;
 pub mod item;
 pub mod keys;
+pub mod last_change;
 pub mod links;
 pub mod list;
 pub mod live;

@@ -6,13 +6,14 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use hallpass_token::{
     Admitted, Changed, Claim, Format, Issuer, Keyring, Reason, Record, Rejection, Text, Timestamp,
-    TokenId, User, UserId,
+    TokenId, User, UserId, lifecycle,
 };
 
 use crate::{
     Failure, Store,
     developer::Pointer,
     item::{self, Item},
+    last_change::{self, LastChange},
     marks::{self, ChangeMarks, Marked},
 };
 
@@ -69,6 +70,10 @@ pub struct Found {
     pub user: Option<User>,
     /// The token's public ID, if it is a developer token that a new one has replaced.
     pub replaced: Option<TokenId>,
+    /// When the new one replaced it.
+    pub replaced_at: Option<Timestamp>,
+    /// The last change of the record, if the read includes it.
+    pub last_change: Option<LastChange>,
     /// The marks of the user's changes, if the read includes them.
     pub marks: ChangeMarks,
 }
@@ -78,6 +83,16 @@ pub struct Found {
 enum Reading {
     RecordAndUser,
     MarkToo,
+    LastChangeToo,
+}
+
+/// A verification and everything that it has read, for an explanation.
+#[derive(Debug)]
+pub struct Examined {
+    /// The outcome.
+    pub verification: Verification<Admitted>,
+    /// What was read. Empty if the text alone decided.
+    pub found: Found,
 }
 
 /// The time limit of all reads of one verification. An authorizer responds or fails within three
@@ -132,6 +147,64 @@ impl Store {
             .await
     }
 
+    /// Verifies a token as [`Store::verify`] does, and also returns what was read.
+    ///
+    /// # Errors
+    /// As for [`Store::verify`].
+    pub async fn examine(
+        &self,
+        keyring: &Keyring,
+        issuer: &Issuer,
+        text: &Text,
+        now: Timestamp,
+    ) -> Result<Examined, Failure> {
+        let claim = match hallpass_token::open(keyring, issuer, text.expose_secret(), now) {
+            Ok(claim) => claim,
+            Err(reason) => {
+                let verification = Verification::Rejected(Rejected::new(reason, None));
+                return Ok(Examined { verification, found: Found::default() });
+            }
+        };
+        let found = within_limit(self.read(&claim, Reading::LastChangeToo)).await?;
+        let (record, user) = (found.record.clone(), found.user.clone());
+        let same = Found { record, user, replaced: found.replaced, ..Found::default() };
+        let verification = match decide(&claim, same, now) {
+            Verification::Accepted(marked) => Verification::Accepted(marked.value),
+            Verification::Rejected(rejected) => Verification::Rejected(rejected),
+        };
+        Ok(Examined { verification, found })
+    }
+
+    /// Reads a token again by its record, and decides whether its text would be accepted, which a
+    /// key that is no longer in the keyring does not verify.
+    ///
+    /// # Errors
+    /// As for [`Store::verify`].
+    pub async fn examine_record(
+        &self,
+        keyring: &Keyring,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<Examined, Failure> {
+        let Record { id, format, .. } = record;
+        let key = item::record_key(id, *format);
+        let mut found =
+            within_limit(self.read_all(key, id.user_id, Reading::LastChangeToo)).await?;
+        found.record = found.record.filter(|record| record.id == *id);
+        let decided = match found.record.clone() {
+            None => Err(Reason::Unknown.into()),
+            Some(record) if !keyring.keys().iter().any(|key| key.id() == record.key_id) => {
+                Err(Reason::Forged.into())
+            }
+            Some(record) => lifecycle::readmit(record, found.user.clone(), now),
+        };
+        let verification = match decided {
+            Ok(admitted) => Verification::Accepted(admitted),
+            Err(rejection) => Verification::Rejected(Rejected::new(rejection, Some(*id))),
+        };
+        Ok(Examined { verification, found })
+    }
+
     async fn check(
         &self,
         keyring: &Keyring,
@@ -144,26 +217,8 @@ impl Store {
             Ok(claim) => claim,
             Err(reason) => return Ok(Verification::Rejected(Rejected::new(reason, None))),
         };
-        let token_id = claim.user_id.map(|user_id| TokenId { user_id, hash: claim.hash });
         let found = within_limit(self.read(&claim, reading)).await?;
-        if found.replaced.is_some() {
-            // The record of the new token says whether the use of the old one was recorded.
-            let rejected = Rejected::new(Reason::Replaced, found.replaced);
-            let reused = Some(Format::Developer);
-            return Ok(Verification::Rejected(Rejected { reused, ..rejected }));
-        }
-        let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
-        let marks = found.marks;
-        let unrecorded = found.record.as_ref().filter(|record| record.reused_at.is_none());
-        let reused = unrecorded.map(|record| record.format);
-        Ok(match hallpass_token::admit(&claim, found.record, found.user, now) {
-            Ok(value) => Verification::Accepted(Marked { value, marks }),
-            Err(rejection) => {
-                let reused = reused.filter(|_| rejection.reason == Reason::Replaced);
-                let rejected = Rejected::new(rejection, token_id);
-                Verification::Rejected(Rejected { reused, ..rejected })
-            }
-        })
+        Ok(decide(&claim, found, now))
     }
 
     /// The public ID of a verified claim. The text of a developer token does not name its user, so
@@ -184,9 +239,9 @@ impl Store {
             Some(user_id) => user_id,
             None => match self.pointer(&claim.hash).await? {
                 None => return Ok(Found::default()),
-                Some(Pointer { owner: user_id, replaced_at: Some(_) }) => {
+                Some(Pointer { owner: user_id, replaced_at: Some(at) }) => {
                     let replaced = Some(TokenId { user_id, hash: claim.hash });
-                    return Ok(Found { replaced, ..Found::default() });
+                    return Ok(Found { replaced, replaced_at: Some(at), ..Found::default() });
                 }
                 Some(Pointer { owner, replaced_at: None }) => owner,
             },
@@ -223,6 +278,9 @@ impl Store {
                     } else {
                         found.record =
                             Some(item::to_record(&item).map_err(|bad| Failure::new(DOING, bad))?);
+                        if reading == Reading::LastChangeToo {
+                            found.last_change = last_change::of(&item);
+                        }
                     }
                 }
             }
@@ -232,6 +290,29 @@ impl Store {
             }
             pause(wait).await;
             wait = wait.saturating_mul(2);
+        }
+    }
+}
+
+/// Decides about a verified claim, given what was read for it.
+fn decide(claim: &Claim, found: Found, now: Timestamp) -> Verification<Marked<Admitted>> {
+    if found.replaced.is_some() {
+        // The record of the new token says whether the use of the old one was recorded.
+        let rejected = Rejected::new(Reason::Replaced, found.replaced);
+        let reused = Some(Format::Developer);
+        return Verification::Rejected(Rejected { reused, ..rejected });
+    }
+    let token_id = claim.user_id.map(|user_id| TokenId { user_id, hash: claim.hash });
+    let token_id = token_id.or(found.record.as_ref().map(|record| record.id));
+    let marks = found.marks;
+    let unrecorded = found.record.as_ref().filter(|record| record.reused_at.is_none());
+    let reused = unrecorded.map(|record| record.format);
+    match hallpass_token::admit(claim, found.record, found.user, now) {
+        Ok(value) => Verification::Accepted(Marked { value, marks }),
+        Err(rejection) => {
+            let reused = reused.filter(|_| rejection.reason == Reason::Replaced);
+            let rejected = Rejected::new(rejection, token_id);
+            Verification::Rejected(Rejected { reused, ..rejected })
         }
     }
 }
