@@ -17,6 +17,7 @@ fn json_routes(system: &System, id: &str) -> Vec<(&'static str, String, Value)> 
         ("PATCH", format!("/tokens/{id}"), json!({"disabled": false})),
         ("POST", "/rest/pat/1.0/token/user/create".to_owned(), rarog.clone()),
         ("POST", "/rest/pat/1.0/token/app/create".to_owned(), rarog),
+        ("POST", "/explain".to_owned(), json!({"token_id": id})),
     ]
 }
 

@@ -145,6 +145,7 @@ async fn a_page_of_another_site_changes_nothing_with_basic() {
             ("Revoke", "DELETE", "/users/{user_id}/tokens"),
             ("Revoke", "PATCH", "/tokens/{id}"),
             ("Console", "POST", "/oauth/introspect"),
+            ("Console", "POST", "/explain"),
         ] {
             let request =
                 Request::new(method, route).parameter("user_id", "1").parameter("id", "current");

@@ -124,6 +124,7 @@ async fn each_kind_of_body_has_its_limit_and_smaller_ones_are_read() {
         ("PATCH", "/tokens/current"),
         ("POST", "/rest/pat/1.0/token/user/create"),
         ("POST", "/rest/pat/1.0/token/app/create"),
+        ("POST", "/explain"),
     ] {
         check(method, path, "application/json", padded("{}", LIMITS.1, " "), 400).await;
         check(method, path, "application/json", padded("{}", LIMITS.1 + 1, " "), 413).await;

@@ -153,7 +153,7 @@ async fn a_repeated_form_field_is_rejected_wherever_a_form_is_read() {
 }
 
 /// Returns the routes that read JSON, with a valid body for each.
-fn json_routes(system: &System) -> [(&'static str, &'static str, String); 4] {
+fn json_routes(system: &System) -> [(&'static str, &'static str, String); 5] {
     let expiration = system.now().after(Duration::from_secs(60)).to_string();
     let rarog =
         json!({"name": "r", "expiration": expiration, "authorities": ["ROLE_USER"]}).to_string();
@@ -166,6 +166,7 @@ fn json_routes(system: &System) -> [(&'static str, &'static str, String); 4] {
         ("PATCH", "/tokens/current", json!({"disabled": false}).to_string()),
         ("POST", "/rest/pat/1.0/token/user/create", rarog.clone()),
         ("POST", "/rest/pat/1.0/token/app/create", rarog),
+        ("POST", "/explain", json!({"token_id": "current"}).to_string()),
     ]
 }
 

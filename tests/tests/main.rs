@@ -26,6 +26,7 @@ mod engines;
 mod error_codes;
 mod every_call;
 mod examples;
+mod explain;
 mod faults;
 mod forms_of_names;
 mod full_users;

@@ -268,6 +268,10 @@ async fn the_console_makes_exactly_the_permitted_requests() {
         let introspect = introspect.header("Content-Type", "application/x-www-form-urlencoded");
         assert_eq!(send(&world, "Console", introspect).await["active"], true);
     }
+    let explain = |body: Value| with_token("POST", "/explain").json(&body);
+    for body in [json!({"token": developer.text}), json!({"token_id": "current"})] {
+        assert_eq!(send(&world, "Console", explain(body)).await["verdict"], "accepted");
+    }
     send(&world, "Console", with_token("GET", "/rest/pat/1.0/token")).await;
     let context = json!({
         "user_id": "1", "scopes": r#"["ROLE_USER"]"#, "name": "my_username", "token_id": "1.a",

@@ -13,6 +13,7 @@ use lambda_http::Request;
 use serde_json::json;
 
 mod audit;
+mod explain;
 mod introspect;
 mod list;
 mod pages;
@@ -52,6 +53,7 @@ async fn response(
         Console::ShowTokenUsage => usage::show(context, request).await,
         Console::ListAuditEntries => audit::list(context, audit_log, request).await,
         Console::IntrospectToken => introspect::introspect(context, request).await,
+        Console::ExplainToken => explain::explain(context, request).await,
         Console::ListRarogTokens => list::as_rarog(context, request).await,
         Console::ShowUser => user::show(context, request).await,
         Console::ShowProfile => user::profile(context, request).await,

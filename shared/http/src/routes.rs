@@ -145,6 +145,7 @@ routes! {
         ShowTokenUsage: GET "/tokens/{id}/usage" Token,
         ListAuditEntries: GET "/audit" Token,
         IntrospectToken: POST "/oauth/introspect" Token,
+        ExplainToken: POST "/explain" Token,
         ListRarogTokens: GET "/rest/pat/1.0/token" Token,
         ShowUser: GET "/api/user/{id}" Authorizer,
         ShowProfile: GET "/rs/profile" Authorizer,

@@ -259,6 +259,7 @@ fn console(tokens: &Tokens) -> Vec<Case> {
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
         request.body(&format!("token={}", tokens[token].text))
     };
+    let explain = |body: Value| with("own", "POST", "/explain").json(&body);
     let context = json!({"user_id": "1", "scopes": r#"["ROLE_USER"]"#});
     let id = tokens["child"].record.id.to_string();
     vec![
@@ -273,6 +274,8 @@ fn console(tokens: &Tokens) -> Vec<Case> {
         case("list as Rarog", with("own", "GET", "/rest/pat/1.0/token"), "200"),
         case("introspect a live token", introspect("child"), "active"),
         case("introspect a revoked token", introspect("revoked"), "inactive"),
+        case("explain by text", explain(json!({"token": tokens["child"].text})), "200"),
+        case("explain by ID", explain(json!({"token_id": id})), "200"),
         case(
             "a user",
             Request::new("GET", "/api/user/{id}").parameter("id", "1").authorized_as(context),

@@ -190,6 +190,7 @@ const EXPECTED: [(u16, &[&str]); 12] = [
             "ShowTokenUsage",
             "ListAuditEntries",
             "IntrospectToken",
+            "ExplainToken",
             "CreatePortalSession",
             "ShowUser",
             "ShowProfile",

@@ -17,6 +17,7 @@ use super::{
     model::{ALLOW, Bound, Form, LIFE, Model},
     steps::Step,
 };
+use crate::explain;
 
 /// The number of users of one sequence.
 pub const USERS: usize = 2;
@@ -136,8 +137,12 @@ impl Both<'_> {
         }
     }
 
+    /// Verifies a token, after an explanation, which must have the same verdict and no effect.
     async fn verify(&mut self, token: usize) -> Result<(), Difference> {
-        let verdict = self.ground.world.verdict(&bearer(&self.texts[token])).await;
+        let (world, text) = (&self.ground.world, &self.texts[token]);
+        let explained = explain::verdict(&self.ground.service, text, world.now()).await;
+        let verdict = world.verdict(&bearer(text)).await;
+        same("the verdict of the explanation", &explained, &verdict)?;
         self.saw(token, &verdict)
     }
 
