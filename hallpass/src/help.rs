@@ -8,7 +8,7 @@ use console::{Term, measure_text_width, strip_ansi_codes};
 use crate::terminal::Terminal;
 
 /// Examples of each subcommand, as they are typed into a shell.
-pub const EXAMPLES: [(&str, &[&str]); 36] = [
+pub const EXAMPLES: [(&str, &[&str]); 37] = [
     (
         "dev",
         &[
@@ -71,6 +71,13 @@ pub const EXAMPLES: [(&str, &[&str]); 36] = [
     ),
     ("token rotate", &["hallpass token rotate 1.24LZRCIrYYNTCeRZ6quIqQ"]),
     ("token inspect", &["hallpass token inspect <token.txt"]),
+    (
+        "token explain",
+        &[
+            "hallpass token explain 1.24LZRCIrYYNTCeRZ6quIqQ",
+            "hallpass --stack hallpass token explain - --method GET --path /reports/1 <token.txt",
+        ],
+    ),
     (
         "token scanner-rules",
         &[

@@ -16,6 +16,7 @@ use crate::{
     terminal::{self, Terminal},
 };
 
+mod explain;
 mod issue;
 mod list;
 mod revoke;
@@ -48,6 +49,8 @@ pub enum Command {
     /// Decode a token offline, without verifying it; the token is read from a prompt or standard
     /// input
     Inspect(InspectArgs),
+    /// Say which check decides about a token, and since when; this is no use of the token
+    Explain(explain::ExplainArgs),
     /// Print the rules by which a secret scanner finds the stack's tokens
     ScannerRules(scanner_rules::ScannerRulesArgs),
 }
@@ -72,6 +75,7 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
         Command::Revoke(args) => Box::pin(revoke::run(args, stack, terminal)).await,
         Command::Rotate { id } => Box::pin(issue::rotate(&id, stack, terminal)).await,
         Command::Inspect(args) => inspect(&args, terminal),
+        Command::Explain(args) => Box::pin(explain::explain(&args, stack, terminal)).await,
         Command::ScannerRules(args) => scanner_rules::print(&args, Some(stack), terminal),
     }
 }

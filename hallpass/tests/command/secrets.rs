@@ -11,7 +11,7 @@ const PASSWORD: &str = "topsecret2";
 
 /// Arguments with a position, `@`, where a secret could be typed or expanded from a variable. Every
 /// one is rejected.
-const PLACES: [&[&str]; 51] = [
+const PLACES: [&[&str]; 53] = [
     &["@"],
     &["--@"],
     &["--json=@"],
@@ -49,6 +49,8 @@ const PLACES: [&[&str]; 51] = [
     &["token", "revoke", "--family=@", "1.AAAAAAAAAAAAAAAAAAAAAA"],
     &["token", "rotate", "@"],
     &["token", "inspect", "@"],
+    &["token", "explain", "@"],
+    &["token", "explain", "-", "--method", "GET", "--path", "@"],
     &["token", "list", "my_username", "@"],
     &["token", "issue", "my_username", "@"],
     &["token", "issue", "my_username", "--scope", "\"@"],

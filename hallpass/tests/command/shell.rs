@@ -134,6 +134,7 @@ async fn the_reference_lists_exactly_the_commands_and_every_one_runs_and_prints_
         ("token show", &[id], ""),
         ("token rotate", &[id], ""),
         ("token inspect", &[], &text),
+        ("token explain", &["-"], &text),
         ("token scanner-rules", &["--prefix=acme_"], ""),
         ("token revoke", &[id], ""),
         ("key list", &[], ""),

@@ -327,3 +327,41 @@ async fn concurrent_changes_of_the_keyring_are_written_or_rejected() {
     }
     dev.stop("-TERM").await;
 }
+
+#[tokio::test]
+async fn explain_marks_the_check_that_decides() {
+    let dev = Dev::fresh().await;
+    let token = dev.json(&["token", "issue", "my_username"], "").await;
+    let (id, text) = (token["id"].as_str().unwrap(), token["token"].as_str().unwrap());
+    let input = format!("{text}\n");
+    for (argument, input) in [(id, ""), ("-", input.as_str())] {
+        let printed = dev.done(&["token", "explain", argument], input).await;
+        assert!(printed.starts_with(&format!("{id} is accepted\n")), "{printed}");
+        assert!(!printed.lines().any(|line| line.starts_with('>')), "{printed}");
+    }
+    // Explaining is no use of the token.
+    assert_eq!(dev.json(&["token", "show", id], "").await["last_used_at"], Value::Null);
+    dev.done(&["token", "revoke", id, "--reason", "lost laptop"], "").await;
+    for (argument, input) in [(id, ""), ("-", input.as_str())] {
+        let printed = dev.done(&["token", "explain", argument], input).await;
+        let marked: Vec<&str> = printed.lines().filter(|line| line.starts_with('>')).collect();
+        assert!(marked.len() == 1 && marked[0].contains("revocation"), "{printed}");
+        assert!(printed.contains("lost laptop") && !printed.contains(&text[text.len() - 43..]));
+        let json = dev.json(&["token", "explain", argument], input).await;
+        assert_eq!(
+            (&json["reason"], &json["decided_by"]),
+            (&json!("revoked"), &json!("revocation"))
+        );
+    }
+    dev.rejected(&["token", "explain", "1.AAAAAAAAAAAAAAAAAAAAAA"], "", "there is no token").await;
+    for arguments in [
+        &["token", "explain", "my_username"][..],
+        &["token", "explain", id, "--method", "GET"],
+        &["token", "explain", id, "--method", "get", "--path", "/"],
+        &["token", "explain", id, "--method", "GET", "--path", "reports"],
+    ] {
+        let ran = dev.ran(arguments, "").await;
+        assert_eq!(ran.code, 2, "{ran:?}");
+    }
+    dev.stop("-TERM").await;
+}
