@@ -343,10 +343,8 @@ impl Problem {
         } else {
             let mut body = Map::new();
             body.insert("type".to_owned(), "about:blank".into());
-            body.insert(
-                "title".to_owned(),
-                details.status.canonical_reason().unwrap_or_default().into(),
-            );
+            let title = details.status.canonical_reason().unwrap_or_default();
+            body.insert("title".to_owned(), title.into());
             body.insert("status".to_owned(), details.status.as_u16().into());
             body.insert("detail".to_owned(), details.detail.into());
             body.extend(details.members);
