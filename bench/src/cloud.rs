@@ -143,7 +143,7 @@ async fn issue(
         [sign(keyring, Format::Signed, now, later, 1)?, sign(keyring, Format::Jwt, now, later, 2)?];
     for (signed, format) in good.iter().zip([Format::Signed, Format::Jwt]) {
         let record = record(signed, format, user, now, later, Some(now));
-        store.insert(&record, &cause).await.map_err(|failure| failure.report())?;
+        store.insert(&record, &Cause::system(now)).await.map_err(|failure| failure.report())?;
     }
     let [signed, jwt] = good;
     Ok(Tokens {
@@ -282,6 +282,8 @@ fn record(
         replaced_by: None,
         replaced_at: None,
         last_used_at,
+        expiry_notified: None,
+        reused_at: None,
         purge_at: Some(until),
     }
 }

@@ -141,13 +141,10 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     let template = Template::parse_with(TEMPLATE, &parameters(&options.settings));
     let template = template.map_err(|error| StartError::new("cannot read template.yaml", error))?;
 
-    let database = Database::new(&data.file(files::DATABASE).to_string_lossy());
-    let database = database.map_err(|error| {
-        StartError::new(format!("cannot open {}", data.file(files::DATABASE).display()), error)
-    })?;
     let credentials = Credentials::random()?;
+    let guard = Guard::new(&credentials.access_key_id);
     let engine =
-        Engine::start_guarded(database, &template.tables, Guard::new(&credentials.access_key_id))?;
+        Engine::start_guarded(open(&data.file(files::DATABASE))?, &template.tables, guard)?;
     let secrets = Secrets::start(
         credentials.access_key_id.clone(),
         &keyring(&data.file(files::RING), options.keys.as_ref())?,
@@ -155,11 +152,7 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
     )
     .await?;
 
-    let access = Access {
-        access_key_id: credentials.access_key_id.clone(),
-        secret_access_key: Text::new(credentials.secret_access_key.clone()),
-    };
-    let aws = Aws::start(data.path(), &access, Arc::clone(&options.clock)).await?;
+    let aws = Aws::start(data.path(), &access(&credentials), Arc::clone(&options.clock)).await?;
 
     let url = format!("https://localhost:{port}{}", options.base_path);
     let environment = environment(&template, &options, (&engine, &secrets, &aws), credentials);
@@ -196,6 +189,18 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
         _secrets: secrets,
         data,
     })
+}
+
+fn access(credentials: &Credentials) -> Access {
+    Access {
+        access_key_id: credentials.access_key_id.clone(),
+        secret_access_key: Text::new(credentials.secret_access_key.clone()),
+    }
+}
+
+fn open(file: &Path) -> Result<Database, StartError> {
+    Database::new(&file.to_string_lossy())
+        .map_err(|error| StartError::new(format!("cannot open {}", file.display()), error))
 }
 
 /// Returns the environment of every function, with which a command also reaches the stack: the

@@ -152,7 +152,7 @@ async fn verify(args: &VerifyArgs, stack: &Stack, terminal: Terminal) -> Result<
     bar.finish_and_clear();
     let report = report?;
     failed.map_or(Ok(()), Err)?;
-    say(&report, findings, terminal)?;
+    say(&report, &findings, terminal)?;
     if report.report.findings > 0 {
         return Err(CommandError::rejected("the audit log or the table is not what was written"));
     }
@@ -161,7 +161,7 @@ async fn verify(args: &VerifyArgs, stack: &Stack, terminal: Terminal) -> Result<
 
 fn say(
     verified: &verification::Verified,
-    findings: Vec<Value>,
+    findings: &[Value],
     terminal: Terminal,
 ) -> Result<(), CommandError> {
     let Report { digests, objects, entries, user_entries, repeats, unread, .. } = verified.report;

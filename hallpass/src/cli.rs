@@ -109,7 +109,9 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
             reach.reject_deployed()?;
             serve::run(args, reach.data(), log, terminal).await
         }
-        Command::User(command) => user::run(command, &reach.find().await?, terminal).await,
+        Command::User(command) => {
+            Box::pin(user::run(command, &reach.find().await?, terminal)).await
+        }
         Command::Token(tokens::Command::Inspect(args)) => tokens::inspect(&args, terminal),
         Command::Token(tokens::Command::ScannerRules(args)) if args.has_prefix() => {
             tokens::print_scanner_rules(&args, None, terminal)

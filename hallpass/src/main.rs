@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
         }
     };
     let is_json = cli.is_json();
-    match cli::run(cli).await {
+    match Box::pin(cli::run(cli)).await {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of standard output closed the pipe because it has read enough.
         Err(CommandError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {

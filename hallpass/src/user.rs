@@ -132,7 +132,7 @@ pub struct NameAndPermission {
 pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
     let store = stack.store()?;
     let change = async |name: &str, change: Change, done: &str| {
-        let (user, settings) = (find(&store, name).await?, stack.settings()?);
+        let (user, settings) = (Box::pin(find(&store, name)).await?, stack.settings()?);
         if users::replaces_unreadable(&change, &user) {
             return Err(CommandError::rejected(format!(
                 "the permissions of {} cannot be read; write a set of strings to the attribute \
@@ -147,11 +147,13 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
             }
             None => done,
         };
-        let (revoker, fresh) = (revoker(stack, &store, terminal).await?, entropy::generation()?);
-        let written = users::change(&revoker, &settings, &user.id, &change, fresh).await?;
+        let (revoker, fresh) =
+            (Box::pin(revoker(stack, &store, terminal)).await?, entropy::generation()?);
+        let changing = users::change(&revoker, &settings, &user.id, &change, fresh);
+        let written = Box::pin(changing).await?;
         let ends = matches!(change, Change::Block | Change::Password(_));
-        say_done(stack, terminal, written, &user, Done { done, ends }).await?;
-        administrators::warn_without(&store, &settings, &user, terminal).await
+        Box::pin(say_done(stack, terminal, written, &user, Done { done, ends })).await?;
+        Box::pin(administrators::warn_without(&store, &settings, &user, terminal)).await
     };
     match command {
         Command::Add(args) => add(stack, &store, args, terminal).await,
@@ -162,10 +164,10 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
             find(&store, &name).await?;
             change(&name, Change::Password(new_password()?), "password set").await
         }
-        Command::Rename { old, new } => rename(&store, stack, &old, &new, terminal).await,
+        Command::Rename { old, new } => Box::pin(rename(&store, stack, &old, &new, terminal)).await,
         Command::Block(Name { name }) => change(&name, Change::Block, "blocked").await,
         Command::Unblock(Name { name }) => change(&name, Change::Unblock, "unblocked").await,
-        Command::Remove(args) => remove::remove(stack, &store, &args, terminal).await,
+        Command::Remove(args) => Box::pin(remove::remove(stack, &store, &args, terminal)).await,
         Command::Permission(PermissionCommand::Add(NameAndPermission { name, permission })) => {
             change(&name, Change::Grant(permission), "permission added").await
         }

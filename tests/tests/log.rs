@@ -57,7 +57,7 @@ fn every_decision_is_one_line_and_one_metric() {
     check(
         || {
             Event::Failed(&hallpass_store::Failure::new("reading", "a \"quoted\"\nanswer"))
-                .log_from(origin())
+                .log_from(origin());
         },
         r#"{"timestamp":"<time>","level":"ERROR","message":"failed","failure":"reading: a \"quoted\"\nanswer","source_ip":"192.0.2.1","request_id":"b8f1d2c4","target":"hallpass","failed":1,"function":"hallpass-Verify-1A","_aws":{"Timestamp":0,"CloudWatchMetrics":[{"Namespace":"Hallpass","Dimensions":[["function"]],"Metrics":[{"Name":"failed"}]}]}}"#,
     );

@@ -36,7 +36,7 @@ fn is_supported(pattern: &Value) -> bool {
     match pattern {
         Value::Object(members) => members.values().all(is_supported),
         Value::Array(rules) => rules.iter().all(|rule| rule.is_string() || exists(rule).is_some()),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
@@ -53,7 +53,7 @@ fn matches(pattern: &Value, value: Option<&Value>) -> bool {
             Some(exists) => value.is_some() == exists,
             None => value == Some(rule),
         }),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) async fn revoke(
         }
         (Err(problem), _, _) => return Err(problem),
     };
-    let revoked = match extent {
+    let ended = match extent {
         Extent::Token => {
             revoker.revoke_record(&record).await?;
             1
@@ -85,7 +85,7 @@ pub(crate) async fn revoke(
             return descendants(context, revoker, &caller, record.id, cursor.as_deref()).await;
         }
     };
-    Ok(response(context, &record.id, revoked, None))
+    Ok(response(context, &record.id, ended, None))
 }
 
 /// Revokes the family and everything it issued: at once among the tokens of its own user, and a few
@@ -109,24 +109,24 @@ async fn descendants(
             .ok_or_else(|| Problem::invalid_member("cursor", "it was not issued for this token"))?,
         None => begin(revoker, id).await?,
     };
-    let (mut revoked, mut is_over) = (0_u64, !service.is_administrator(&caller.scope));
-    revoked = revoked.saturating_add(own(context, revoker, caller, &search).await?);
+    let (mut ended, mut is_over) = (0_u64, !service.is_administrator(&caller.scope));
+    ended = ended.saturating_add(own(context, revoker, caller, &search).await?);
     for _ in 0..PAGES {
-        if is_over || revoked > MAX_REVOKED {
+        if is_over || ended > MAX_REVOKED {
             break;
         }
         let step = search.step(revoker).await?;
-        revoked = revoked.saturating_add(step.revoked);
+        ended = ended.saturating_add(step.revoked);
         is_over = step.is_over;
         if step.found_family {
-            revoked = revoked.saturating_add(own(context, revoker, caller, &search).await?);
+            ended = ended.saturating_add(own(context, revoker, caller, &search).await?);
         }
     }
     let next = (!is_over).then(|| {
         let encrypted = cursor::encrypt_search(&keyring, &of, &search.to_text(), now);
         encrypted.ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
     });
-    Ok(response(context, &id, revoked, next.transpose()?))
+    Ok(response(context, &id, ended, next.transpose()?))
 }
 
 /// Begins a search. If the ID is the family of a browser session, deletes the session first.
@@ -156,17 +156,16 @@ async fn of_user(
 ) -> Result<u64, Problem> {
     let service = context.service;
     let ends = |other: &Record| ends(other) && service.manages(caller, other);
-    let revoked = revoker.revoke_matching(&owner.user_id, ends).await?;
-    revoked
-        .ok_or_else(|| Problem::conflict("The family grew while it was being revoked; try again"))
+    let ended = revoker.revoke_matching(&owner.user_id, ends).await?;
+    ended.ok_or_else(|| Problem::conflict("The family grew while it was being revoked; try again"))
 }
 
 /// Returns 200 if the revocation is complete, and 202 with a cursor if there may be more tokens.
-fn response(context: &Context<'_>, id: &TokenId, revoked: u64, next: Option<String>) -> Response {
+fn response(context: &Context<'_>, id: &TokenId, ended: u64, next: Option<String>) -> Response {
     let Context { service, now, .. } = *context;
     let status = if next.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
     let mut body = json!({
-        "id": id.to_string(), "revoked": revoked,
+        "id": id.to_string(), "revoked": ended,
         "effective_at": service.effective_at(now).to_string(),
     });
     if let (Value::Object(members), Some(next)) = (&mut body, next) {

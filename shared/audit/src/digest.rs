@@ -35,7 +35,7 @@ pub struct Listed {
 impl Listed {
     /// What a digest lists of an object with this key and these contents.
     pub fn of(key: &str, bytes: &[u8]) -> Self {
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count().max(1);
+        let lines = bytes.split(|byte| *byte == b'\n').count().saturating_sub(1).max(1);
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let (bytes, sha256) = (number(bytes.len()), Sum::of(bytes));
         Self { key: key.to_owned(), sha256, bytes, entries: number(lines) }

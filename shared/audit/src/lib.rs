@@ -13,7 +13,7 @@
 //! | [`verify`], [`finding`] | proves that log and table are complete and unchanged |
 //! | [`listing`] | which entries a list shows |
 //! | [`history`] | the last changes of a token, for its page |
-//! | [`usage`], [`network`] | when, from where and by which clients a token is used |
+//! | [`mod@usage`], [`network`] | when, from where and by which clients a token is used |
 //! | [`hour`], [`sum`] | shared types |
 
 pub mod digest;

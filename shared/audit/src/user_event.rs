@@ -102,9 +102,10 @@ pub fn user_events(
         name: None,
         changed,
     };
-    let says_who = match kind {
-        Kind::UserRemoved => old.filter(|old| old.attributes().contains_key(REMOVED_AT)),
-        _ => new.filter(|_| differs(old, new, &NOTE)),
+    let says_who = if kind == Kind::UserRemoved {
+        old.filter(|old| old.attributes().contains_key(REMOVED_AT))
+    } else {
+        new.filter(|_| differs(old, new, &NOTE))
     };
     Ok(vec![match says_who {
         Some(image) => attributed(event, image)?,

@@ -2,6 +2,7 @@
 
 use hallpass_store::{Failure, Rejected};
 use hallpass_token::{Actor, Cause, Note, Origin, Reason, TokenId, UserId};
+use tracing::field::{self, DisplayValue};
 
 use crate::log::TARGET;
 
@@ -144,21 +145,16 @@ impl Event<'_> {
     fn write(self, origin: Origin<'_>, actor: Option<&Actor<'_>>, because: Option<&Note>) {
         let count = self.name();
         let because = because.map(Note::as_str);
-        let actor = actor.map(tracing::field::display);
+        let actor = actor.map(field::display);
         let Origin { source_ip, request_id, .. } = origin;
         match self {
             Self::Rejected(rejected) => log_rejection(rejected, origin),
             Self::Unauthenticated => {
                 tracing::info!(target: TARGET, { count, source_ip, request_id }, "{count}");
             }
-            Self::Invalidated(reason, id) => tracing::info!(
-                target: TARGET,
-                {
-                    count, reason = reason.as_str(), token.id = %id, user.id = %id.user_id, actor,
-                    request_id,
-                },
-                "invalidated"
-            ),
+            Self::Invalidated(reason, id) => {
+                log_invalidation(reason, id, (actor, because), request_id);
+            }
             Self::SigningKeyAdded(id) | Self::SigningKeyRetired(id) => {
                 tracing::info!(target: TARGET, { count, key.id = id, actor }, "{count}");
             }
@@ -196,11 +192,7 @@ impl Event<'_> {
             | Self::PermissionAdded(user)
             | Self::PermissionRemoved(user)
             | Self::PermissionsReconciled(user)
-            | Self::SignedOut(user) => tracing::info!(
-                target: TARGET,
-                { count, user.id = %user, actor, because, source_ip, request_id },
-                "{count}"
-            ),
+            | Self::SignedOut(user) => log_of_user(count, user, (actor, because), origin),
             Self::Accepted(id)
             | Self::Issued(id)
             | Self::Rotated(id)
@@ -208,19 +200,47 @@ impl Event<'_> {
             | Self::Disabled(id)
             | Self::Enabled(id)
             | Self::SignedIn(id)
-            | Self::SessionRevoked(id) => {
-                let user = &id.user_id;
-                tracing::info!(
-                    target: TARGET,
-                    {
-                        count, token.id = %id, user.id = %user, actor, because, source_ip,
-                        request_id,
-                    },
-                    "{count}"
-                );
-            }
+            | Self::SessionRevoked(id) => log_of_token(count, id, (actor, because), origin),
         }
     }
+}
+
+/// An actor, and why it acted.
+type Said<'a> = (Option<DisplayValue<&'a Actor<'a>>>, Option<&'a str>);
+
+fn log_of_user(count: &str, user: &UserId, (actor, because): Said<'_>, origin: Origin<'_>) {
+    let Origin { source_ip, request_id, .. } = origin;
+    tracing::info!(
+        target: TARGET,
+        { count, user.id = %user, actor, because, source_ip, request_id },
+        "{count}"
+    );
+}
+
+fn log_of_token(count: &str, id: &TokenId, (actor, because): Said<'_>, origin: Origin<'_>) {
+    let Origin { source_ip, request_id, .. } = origin;
+    let user = &id.user_id;
+    tracing::info!(
+        target: TARGET,
+        { count, token.id = %id, user.id = %user, actor, because, source_ip, request_id },
+        "{count}"
+    );
+}
+
+fn log_invalidation(
+    reason: Reason,
+    id: &TokenId,
+    (actor, _because): Said<'_>,
+    request_id: Option<&str>,
+) {
+    tracing::info!(
+        target: TARGET,
+        {
+            count = "invalidated", reason = reason.as_str(), token.id = %id,
+            user.id = %id.user_id, actor, request_id,
+        },
+        "invalidated"
+    );
 }
 
 fn log_rejection(rejected: &Rejected, origin: Origin<'_>) {
@@ -232,8 +252,8 @@ fn log_rejection(rejected: &Rejected, origin: Origin<'_>) {
         {
             count = "rejected",
             reason = reason.as_str(),
-            token.id = token_id.as_ref().map(tracing::field::display),
-            user.id = token_id.as_ref().map(|id| tracing::field::display(&id.user_id)),
+            token.id = token_id.as_ref().map(field::display),
+            user.id = token_id.as_ref().map(|id| field::display(&id.user_id)),
             changed,
             source_ip,
             request_id,

@@ -7,6 +7,7 @@ use aws_sdk_s3::{
         SharedAsyncSleep, StalledStreamProtectionConfig,
     },
     error::ProvideErrorMetadata,
+    operation::get_object::GetObjectError,
     primitives::ByteStream,
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -101,7 +102,7 @@ impl Bucket {
                 let body = body.map_err(|error| Failure::new(READING, error))?;
                 Ok(Some(body.into_bytes().to_vec()))
             }
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
                 Ok(None)
             }
             Err(error) => Err(Failure::of(READING)(error)),

@@ -5,8 +5,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`bucket`] | the objects of the log |
-//! | [`bus`] | the bus of the events |
+//! | [`mod@bucket`] | the objects of the log |
+//! | [`mod@bus`] | the bus of the events |
 //! | [`signing`] | the key of the digests |
 //! | [`pages`] | the entries of the log, in pages |
 //! | [`verification`] | reads the whole log, and compares it with the table |

@@ -68,7 +68,9 @@ pub async fn verify(
         if let Some(hour) = digest::hour_of(&key) {
             see(&mut listings, bucket, &mut verifier, Some(hour)).await?;
         }
-        verifier.findings().into_iter().for_each(|finding| report(Progress::Found(finding)));
+        for finding in verifier.findings() {
+            report(Progress::Found(finding));
+        }
         report(Progress::Hour);
     }
     see(&mut listings, bucket, &mut verifier, None).await?;
@@ -80,9 +82,11 @@ pub async fn verify(
     if let Some(store) = store {
         compare(store, &mut verifier, &mut report).await?;
     }
-    let (verified, findings) = verifier.finish();
-    findings.into_iter().for_each(|finding| report(Progress::Found(finding)));
-    Ok(Verified { report: verified, last_digest })
+    let (sums, findings) = verifier.finish();
+    for finding in findings {
+        report(Progress::Found(finding));
+    }
+    Ok(Verified { report: sums, last_digest })
 }
 
 /// Compares the table, which must be read after the log.
@@ -97,7 +101,9 @@ async fn compare(
         for attributes in part.items {
             verifier.record(&Image::new(attributes));
         }
-        verifier.findings().into_iter().for_each(|finding| report(Progress::Found(finding)));
+        for finding in verifier.findings() {
+            report(Progress::Found(finding));
+        }
         report(Progress::Part);
         place = part.next;
         if place.is_none() {

@@ -124,17 +124,15 @@ impl Store {
         cause: &Cause<'_>,
     ) -> Result<Marked, Failure> {
         let mut edit = Edit::of_record(cause);
-        match disabled_at {
-            Some(at) => {
-                edit.set(item::DISABLED_AT, item::number(at));
-                edit.expect_absent(item::DISABLED_AT);
-            }
-            None => {
-                edit.remove(item::DISABLED_AT);
-                edit.expect_present(item::DISABLED_AT);
-            }
+        if let Some(at) = disabled_at {
+            edit.set(item::DISABLED_AT, item::number(at));
+            edit.expect_absent(item::DISABLED_AT);
+        } else {
+            edit.remove(item::DISABLED_AT);
+            edit.expect_present(item::DISABLED_AT);
         }
-        let is_written = |found: &Record| found.disabled_at == disabled_at;
+        let is_written =
+            |found: &Record| found.revoked.is_none() && found.disabled_at == disabled_at;
         let is_so = |found: &Record| found.disabled_at.is_some() == disabled_at.is_some();
         self.mark(&record.id, record.format, edit, is_written, is_so).await
     }

@@ -166,7 +166,8 @@ mod tests {
     fn view(hours: &[u64]) -> UsageView {
         let mut usage = Usage::default();
         for hour in hours {
-            usage.record(at(NOW - hour * 3_600), Some("192.0.2.0/24"), Some("curl"));
+            let ago = std::time::Duration::from_secs(hour.saturating_mul(3_600));
+            usage.record(at(NOW).before(ago), Some("192.0.2.0/24"), Some("curl"));
         }
         UsageView::new(usage, at(NOW))
     }
