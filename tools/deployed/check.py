@@ -1,5 +1,5 @@
 """Tests a deployment: the transcripts of the five systems, the examples with their authorizer caches, the path of a user's
-change through the stream to prune, the schedule, and that every permission is needed. `run` starts this program."""
+change through the stream to prune, and that of a token's to the audit log, the schedule, and that every permission is needed. `run` starts this program."""
 
 import base64, json, re, sys, tempfile, time
 from datetime import datetime, timedelta, timezone
@@ -142,6 +142,23 @@ def user_stream(deployed, api):
     rename("my_username")
     rejected(api, token, reason="user_changed")
     token_of(api)
+
+
+def audit(deployed, api):
+    """Each change of a token is an object of the audit log."""
+    caller = token_of(api)
+    token = api.ask("POST", "/tokens", bearer(caller), {"name": "audited"}, status=201).json()
+    api.ask("DELETE", f"/tokens/{token['id']}?reason=tried", bearer(caller), status=None)
+    client, bucket = deployed.client("s3"), deployed.outputs["AuditBucket"]
+    pages = client.get_paginator("list_objects_v2")
+
+    def kinds():
+        keys = [one["Key"] for page in pages.paginate(Bucket=bucket, Prefix="audit/") for one in page.get("Contents", [])]
+        bodies = [client.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys]
+        lines = [line for body in bodies for line in body.splitlines() if token["id"] in line]
+        return {word for line in lines for word in ("token.issued", "token.revoked") if f'"{word}"' in line}
+
+    eventually("the audit log has both changes", lambda: len(kinds()) == 2, 120)
 
 
 def schedule(deployed, api):
@@ -307,7 +324,7 @@ def main():
             for system in filter(is_wanted, (drupal, terminalfour, rarog, hypothesis, vanilla, general)):
                 system(api)
                 print(f"   {system.__name__}")
-            for check in filter(is_wanted, (command, user_stream, schedule, examples, permissions, starts, settings)):
+            for check in filter(is_wanted, (command, user_stream, audit, schedule, examples, permissions, starts, settings)):
                 began = time.monotonic()
                 check(deployed, api)
                 print(f"   {check.__name__}: {time.monotonic() - began:.0f} s")

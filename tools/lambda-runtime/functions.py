@@ -63,7 +63,8 @@ class Functions:
 
     def __init__(self, given, folder, aws):
         self.given, self.folder, self.aws = given, folder, aws
-        for function in FUNCTIONS:
+        # Version 0.3 has no notify.
+        for function in FUNCTIONS[:-1]:
             if not pathlib.Path(given.build, function, "bootstrap").is_file():
                 sys.exit(f"{given.build} has no {function}/bootstrap; run `sam build`")
         self.emulator = folder / "aws-lambda-rie"
