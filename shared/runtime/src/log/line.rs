@@ -80,11 +80,24 @@ impl Line {
     fn member(&mut self, name: &str, value: fmt::Arguments<'_>) {
         let _ = write!(self.text, r#","{name}":{value}"#);
     }
+
+    /// Begins a member whose value is a text.
+    fn begin_text(&mut self, name: &str) {
+        self.has_reason |= name == "reason";
+        for part in [r#",""#, name, r#"":"#] {
+            self.text.extend_from_slice(part.as_bytes());
+        }
+    }
 }
 
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.record_debug(field, &format_args!("{value}"));
+        if field.name() == "count" {
+            self.count = Some(value.to_owned());
+            return;
+        }
+        self.begin_text(field.name());
+        let _ = serde_json::to_writer(&mut self.text, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -100,8 +113,7 @@ impl Visit for Line {
             self.count = Some(format!("{value:?}"));
             return;
         }
-        self.has_reason |= field.name() == "reason";
-        let _ = write!(self.text, r#","{}":"#, field.name());
+        self.begin_text(field.name());
         let _ = serde_json::to_writer(&mut self.text, &format_args!("{value:?}"));
     }
 }
