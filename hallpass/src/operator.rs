@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use aws_sdk_sts::config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_sdk_sts::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use hallpass_runtime::settings::environment;
 use hallpass_store::connect::Connection;
 use hallpass_token::{Actor, Cause, Origin, Timestamp};
@@ -43,21 +41,7 @@ impl Stack {
 /// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>), which takes no
 /// permission.
 async fn arn(connection: &Connection) -> Option<String> {
-    let credentials = Credentials::new(
-        &connection.access_key_id,
-        connection.secret_access_key.expose_secret(),
-        connection.session_token.as_ref().map(|token| token.expose_secret().to_owned()),
-        None,
-        "environment",
-    );
-    let config = aws_sdk_sts::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(connection.region.clone()))
-        .use_fips(connection.use_fips)
-        .use_dual_stack(connection.use_dual_stack)
-        .credentials_provider(credentials)
-        .http_client(connection.http.clone())
-        .sleep_impl(TokioSleep::new())
+    let config = aws_sdk_sts::config::Builder::from(&connection.patient(None))
         .timeout_config(TimeoutConfig::builder().operation_timeout(LIMIT).build())
         .retry_config(RetryConfig::disabled());
     let client = aws_sdk_sts::Client::from_conf(config.build());

@@ -2,15 +2,11 @@
 
 use aws_sdk_s3::{
     Client,
-    config::{
-        BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        SharedAsyncSleep, StalledStreamProtectionConfig,
-    },
+    config::{RequestChecksumCalculation, ResponseChecksumValidation},
     error::ProvideErrorMetadata,
     operation::get_object::GetObjectError,
     primitives::ByteStream,
 };
-use aws_smithy_async::rt::sleep::TokioSleep;
 use hallpass_store::{Failure, connect::Connection};
 use hallpass_token::Timestamp;
 
@@ -58,24 +54,15 @@ const READING: &str = "reading the audit log";
 impl Bucket {
     /// Reaches a bucket. `endpoint` takes the place of the region's.
     pub fn new(connection: &Connection, name: String, endpoint: Option<String>) -> Self {
-        let mut config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(connection.region.clone()))
-            .use_fips(connection.use_fips)
-            .use_dual_stack(connection.use_dual_stack)
-            .credentials_provider(connection.credentials())
-            .http_client(connection.http.clone())
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .timeout_config(connection.patient_time_limits())
-            .retry_config(connection.retries())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        let is_at_own_endpoint = endpoint.is_some();
+        let config = aws_sdk_s3::config::Builder::from(&connection.patient(endpoint))
             // The digests have checksums of their own.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             // An endpoint of its own has no host for each bucket.
-            .force_path_style(endpoint.is_some());
-        config.set_endpoint_url(endpoint);
-        Self { client: Client::from_conf(config.build()), name }
+            .force_path_style(is_at_own_endpoint)
+            .build();
+        Self { client: Client::from_conf(config), name }
     }
 
     /// Writes an object that must not exist.

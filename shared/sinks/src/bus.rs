@@ -2,13 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_eventbridge::{
-    Client,
-    config::{BehaviorVersion, Region, SharedAsyncSleep, StalledStreamProtectionConfig},
-    primitives::DateTime,
-    types::PutEventsRequestEntry,
-};
-use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_sdk_eventbridge::{Client, primitives::DateTime, types::PutEventsRequestEntry};
 use hallpass_audit::Event;
 use hallpass_store::{Failure, connect::Connection};
 
@@ -38,19 +32,7 @@ const PUBLISHING: &str = "publishing events";
 impl Bus {
     /// Reaches a bus, by its name or ARN. `endpoint` takes the place of the region's.
     pub fn new(connection: &Connection, name: String, endpoint: Option<String>) -> Self {
-        let mut config = aws_sdk_eventbridge::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(connection.region.clone()))
-            .use_fips(connection.use_fips)
-            .use_dual_stack(connection.use_dual_stack)
-            .credentials_provider(connection.credentials())
-            .http_client(connection.http.clone())
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .timeout_config(connection.patient_time_limits())
-            .retry_config(connection.retries())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_endpoint_url(endpoint);
-        Self { client: Client::from_conf(config.build()), name }
+        Self { client: Client::new(&connection.patient(endpoint)), name }
     }
 
     /// Publishes events in their order. Events that the bus does not accept are sent again, a few

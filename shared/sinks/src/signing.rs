@@ -3,11 +3,9 @@
 
 use aws_sdk_kms::{
     Client,
-    config::{BehaviorVersion, Region, SharedAsyncSleep, StalledStreamProtectionConfig},
     primitives::Blob,
     types::{MessageType, SigningAlgorithmSpec},
 };
-use aws_smithy_async::rt::sleep::TokioSleep;
 use hallpass_audit::{PublicKey, Signer, Sum};
 use hallpass_store::{Failure, connect::Connection};
 
@@ -24,19 +22,7 @@ const READING: &str = "reading the public key of the digests";
 impl SigningKey {
     /// Reaches a key. `endpoint` takes the place of the region's.
     pub fn new(connection: &Connection, arn: String, endpoint: Option<String>) -> Self {
-        let mut config = aws_sdk_kms::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(connection.region.clone()))
-            .use_fips(connection.use_fips)
-            .use_dual_stack(connection.use_dual_stack)
-            .credentials_provider(connection.credentials())
-            .http_client(connection.http.clone())
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .timeout_config(connection.patient_time_limits())
-            .retry_config(connection.retries())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_endpoint_url(endpoint);
-        Self { client: Client::from_conf(config.build()), arn }
+        Self { client: Client::new(&connection.patient(endpoint)), arn }
     }
 
     /// Reads the public key, with the ID by which digests name it.

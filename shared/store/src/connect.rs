@@ -6,10 +6,11 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 pub use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::{
-    AppName, BehaviorVersion, Region, SharedAsyncSleep, StalledStreamProtectionConfig,
-    retry::RetryConfig, timeout::TimeoutConfig,
+    AppName, BehaviorVersion, Region, SharedAsyncSleep, SharedCredentialsProvider,
+    StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_types::SdkConfig;
 use hallpass_token::Text;
 
 mod attempts;
@@ -72,54 +73,46 @@ impl Connection {
     }
 
     fn dynamodb_within(&self, limits: TimeoutConfig) -> aws_sdk_dynamodb::Client {
-        let mut config = aws_sdk_dynamodb::Config::builder()
+        let shared = self.shared(self.dynamodb_endpoint.clone(), limits);
+        let config =
+            aws_sdk_dynamodb::config::Builder::from(&shared).interceptor(plain::Plain).build();
+        aws_sdk_dynamodb::Client::from_conf(config)
+    }
+
+    /// Returns the configuration of a client of another service, with the longer time limits.
+    /// `endpoint` takes the place of the region's.
+    pub fn patient(&self, endpoint: Option<String>) -> SdkConfig {
+        self.shared(endpoint, time_limits(PATIENCE))
+    }
+
+    /// Returns what all clients have in common.
+    fn shared(&self, endpoint: Option<String>, limits: TimeoutConfig) -> SdkConfig {
+        let credentials = SharedCredentialsProvider::new(self.credentials());
+        let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .use_fips(self.use_fips)
             .use_dual_stack(self.use_dual_stack)
-            .credentials_provider(self.credentials())
+            .credentials_provider(credentials)
             .http_client(self.http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(limits)
             .retry_config(retries())
             // Not needed: the limit of an attempt includes the whole response.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .interceptor(plain::Plain);
-        config.set_endpoint_url(self.dynamodb_endpoint.clone());
-        aws_sdk_dynamodb::Client::from_conf(config.build())
-    }
-
-    /// Returns the time limits of a client whose caller can wait.
-    pub fn patient_time_limits(&self) -> TimeoutConfig {
-        time_limits(PATIENCE)
-    }
-
-    /// Returns how a client of another service repeats its calls.
-    pub fn retries(&self) -> RetryConfig {
-        retries()
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        config.set_endpoint_url(endpoint);
+        config.build()
     }
 
     /// Creates a client of Secrets Manager.
     pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
-        let mut config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(self.region.clone()))
-            .use_fips(self.use_fips)
-            .use_dual_stack(self.use_dual_stack)
-            .credentials_provider(self.credentials())
-            .http_client(self.http.clone())
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .timeout_config(time_limits(1))
-            .retry_config(retries())
-            // Not needed: the limit of an attempt includes the whole response.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let shared = self.shared(self.secrets_endpoint.clone(), time_limits(1));
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(&shared);
         config.set_app_name(AppName::new("hallpass").ok());
-        config.set_endpoint_url(self.secrets_endpoint.clone());
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
-    /// Returns the credentials, for a client of another service.
-    pub fn credentials(&self) -> Credentials {
+    fn credentials(&self) -> Credentials {
         Credentials::new(
             &self.access_key_id,
             self.secret_access_key.expose_secret(),
