@@ -1,5 +1,6 @@
 //! Keeps a batch of the stream: in the audit log first, then on the bus, then in the notes.
 
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use hallpass_audit::{Area, Entry, Event, Object, Use, usage};
 use hallpass_runtime::{Event as ServiceEvent, log::TARGET};
 use hallpass_store::Failure;
@@ -7,7 +8,7 @@ use hallpass_token::Cause;
 use serde_json::Value;
 
 use crate::{
-    Item, Notify, Redeliver,
+    Notify,
     record::{self, Delivered},
 };
 
@@ -27,20 +28,22 @@ impl Notify {
         records: &[Value],
         cause: &Cause<'_>,
         may_go_on: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Redeliver, Failure> {
+    ) -> Result<DynamoDbEventResponse, Failure> {
         const DOING: &str = "reading the stream of the tokens";
         let delivered = records.iter().map(|raw| record::read(raw, cause.at));
         let delivered: Vec<Delivered<'_>> = delivered
             .collect::<Option<_>>()
             .ok_or_else(|| Failure::new(DOING, "a record has no sequence number"))?;
-        let Some(first) = delivered.first() else { return Ok(Redeliver::default()) };
+        let mut response = DynamoDbEventResponse::default();
+        let Some(first) = delivered.first() else { return Ok(response) };
         let read = Read::of(&delivered);
-        let Err(failure) = self.keep(&read, first, cause, may_go_on).await else {
-            return Ok(Redeliver::default());
-        };
-        ServiceEvent::Failed(&failure).log(cause);
-        let item_identifier = first.sequence_number.to_owned();
-        Ok(Redeliver { batch_item_failures: vec![Item { item_identifier }] })
+        if let Err(failure) = self.keep(&read, first, cause, may_go_on).await {
+            ServiceEvent::Failed(&failure).log(cause);
+            let mut failed = DynamoDbBatchItemFailure::default();
+            failed.item_identifier = Some(first.sequence_number.to_owned());
+            response.batch_item_failures.push(failed);
+        }
+        Ok(response)
     }
 
     async fn keep(

@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use aws_lambda_events::streams::DynamoDbEventResponse;
 use hallpass_runtime::{
     Event as ServiceEvent, log, settings,
     settings::{ConfigError, Lookup},
@@ -64,27 +65,12 @@ pub enum Event {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
-    /// The records of the stream that Lambda must deliver again. Empty on success.
-    Stream(Redeliver),
+    /// The first record that Lambda must deliver again, with all after it
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>).
+    /// Empty on success.
+    Stream(DynamoDbEventResponse),
     /// The result of a run of the schedule.
     Digested(Digested),
-}
-
-/// The records of the stream that must be delivered again: the first of these and all after it
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>).
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Redeliver {
-    /// The first record, or none.
-    pub batch_item_failures: Vec<Item>,
-}
-
-/// A record of the stream.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Item {
-    /// Its sequence number.
-    pub item_identifier: String,
 }
 
 /// The failure of an event as a whole. Lambda delivers the event again.
