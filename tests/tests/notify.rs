@@ -110,6 +110,24 @@ async fn hourly_digests_chain_the_log_and_each_way_to_tamper_is_named() {
 }
 
 #[tokio::test]
+async fn an_object_is_in_one_digest_also_when_days_have_passed() {
+    if lacks(Capability::DevStack, "the stream of the stack's own engine").await {
+        return;
+    }
+    let ground = Ground::start(&[]).await;
+    ground.live_through().await;
+    ground.system.drain_tokens().await;
+    for _ in 0..30 {
+        ground.system.advance(3_600);
+        ground.digest().await;
+    }
+    let report = ground.check_complete().await;
+    let objects = ground.files("tokens").len() + ground.files("users").len();
+    assert_eq!(report.objects, u64::try_from(objects).unwrap(), "{report:?}");
+    ground.system.stop().await;
+}
+
+#[tokio::test]
 async fn a_change_of_the_table_behind_the_back_of_the_log_is_found() {
     if lacks(Capability::DevStack, "the stream of the stack's own engine").await {
         return;

@@ -82,17 +82,18 @@ impl Notify {
 }
 
 impl Last {
-    /// Reads the digests of the last hours. After an outage of a day or more, looks for the last one
-    /// among all.
+    /// Reads the last [`LATE`] digests. The next one considers the objects of its own hour and of as
+    /// many hours before it, and no earlier digest has one of these.
     async fn read(bucket: &Bucket, current: Hour) -> Result<Self, Failure> {
-        let recent = current.before(LATE).path();
+        let count = usize::try_from(LATE).unwrap_or(usize::MAX);
+        let recent = current.before(LATE.saturating_mul(2)).path();
         let mut keys =
             bucket.all_keys(digest::PREFIX, &format!("{}{recent}", digest::PREFIX)).await?;
-        if keys.is_empty() {
+        // A young log, or one after an outage.
+        if keys.len() < count {
             keys = bucket.all_keys(digest::PREFIX, "").await?;
-            let all = keys.len();
-            keys.drain(..all.saturating_sub(usize::try_from(LATE).unwrap_or(all)));
         }
+        keys.drain(..keys.len().saturating_sub(count));
         let mut last = Self::default();
         for key in keys {
             let Some(bytes) = bucket.get(&key).await? else { continue };
