@@ -1,10 +1,10 @@
 //! An update of an item: of a user, or of the record of a token.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use hallpass_token::{
-    Cause, Timestamp,
+    Cause, Format, Timestamp, TokenId,
     user::attribute::{TOKEN_GENERATION, USER_ID},
 };
 
@@ -121,6 +121,14 @@ impl Edit {
     pub(crate) fn expect_named(&mut self, name: &'static str, old: &AttributeValue) {
         self.names.push((format!("#{name}"), name.to_owned()));
         self.expect(name, old);
+    }
+
+    /// Requires the record to be that of this token. The key of a developer record does not contain the token's
+    /// hash.
+    pub(crate) fn expect_hash(&mut self, id: &TokenId, format: Format) {
+        if format == Format::Developer {
+            self.expect_named(item::TOKEN_HASH, &item::text(&*id.hash.text()));
+        }
     }
 
     pub(crate) fn raise_generation(&mut self, item: &Item, fresh: u32) {

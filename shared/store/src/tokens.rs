@@ -199,6 +199,7 @@ impl Store {
         let mut edit = Edit::of_record(cause);
         edit.set(item::EXPIRY_NOTIFIED, item::seconds(before));
         edit.expect_absent_named(item::REVOKED_AT);
+        edit.expect_hash(&record.id, record.format);
         match record.expiry_notified {
             Some(last) => edit.expect(item::EXPIRY_NOTIFIED, &item::seconds(last)),
             None => edit.expect_absent(item::EXPIRY_NOTIFIED),
@@ -330,10 +331,7 @@ impl Store {
         is_so: impl Fn(&Record) -> bool,
     ) -> Result<Marked, Failure> {
         edit.expect_absent_named(item::REVOKED_AT);
-        // The key of a developer record does not contain the token's hash.
-        if format == Format::Developer {
-            edit.expect_named(item::TOKEN_HASH, &item::text(&*id.hash.text()));
-        }
+        edit.expect_hash(id, format);
         let attempts = Attempts::default();
         let call = self
             .update(item::record_key(id, format))
