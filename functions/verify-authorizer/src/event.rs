@@ -1,8 +1,8 @@
 //! Authorizer events: REST `TOKEN` and `REQUEST`, HTTP API payload 1.0 and 2.0, WebSocket
 //! `$connect`.
 //!
-//! Only the members that the decision needs are read. All other members and headers are skipped
-//! without a copy.
+//! Only the members that the decision, the log and the record of the last use need are read. All
+//! other members and headers are skipped without a copy.
 
 use std::fmt;
 

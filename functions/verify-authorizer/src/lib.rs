@@ -11,9 +11,9 @@ use hallpass_runtime::{
     Event as ServiceEvent,
     settings::{ConfigError, Lookup, text},
 };
-use hallpass_service::{Service, authentication::NOTE_LIMIT};
+use hallpass_service::Service;
 use hallpass_store::{Failure, Rejected, Verification};
-use hallpass_token::{Admitted, Credential, Origin, Reason, Timestamp, credential::Unusable};
+use hallpass_token::{Credential, Origin, Reason, Timestamp, credential::Unusable};
 use lambda_runtime::Diagnostic;
 
 mod event;
@@ -67,72 +67,53 @@ impl Authorizer {
     /// Returns [`Unanswered`] if a REST request carries no credential, or if the token cannot be
     /// verified.
     pub async fn handle(&self, event: Event, now: Timestamp) -> Result<Response, Unanswered> {
-        let deciding = tokio::time::timeout(LIMIT, Box::pin(self.decide(&event, now))).await;
+        let origin = event.origin();
+        let deciding =
+            tokio::time::timeout(LIMIT, Box::pin(self.decide(&event, origin, now))).await;
         let late = |_elapsed| Err(Failure::new("deciding", "the time limit was reached").into());
         let decided = deciding.unwrap_or_else(late);
         match &decided {
             // Lambda counts this as an error of the function, so it is logged separately.
-            Err(Unanswered::Unauthorized) => ServiceEvent::Unauthenticated.log_from(event.origin()),
-            Err(Unanswered::CannotTell(failure)) => {
-                ServiceEvent::Failed(failure).log_from(event.origin());
-            }
+            Err(Unanswered::Unauthorized) => ServiceEvent::Unauthenticated.log_from(origin),
+            Err(Unanswered::CannotTell(failure)) => ServiceEvent::Failed(failure).log_from(origin),
             Ok(_) => {}
         }
         decided
     }
 
-    async fn decide(&self, event: &Event, now: Timestamp) -> Result<Response, Unanswered> {
+    async fn decide(
+        &self,
+        event: &Event,
+        origin: Origin<'_>,
+        now: Timestamp,
+    ) -> Result<Response, Unanswered> {
         let form = event.form(self.always_policy)?;
-        let credential = match Credential::from_header(event.authorization()) {
+        let text = match Credential::from_header(event.authorization()) {
             Ok(None) => return self.without_credential(&form),
-            Ok(Some(Credential::Token(text))) => Ok(text),
+            Ok(Some(Credential::Token(text))) => text,
             // Passwords are accepted only where tokens are created.
-            Ok(Some(Credential::Login(_))) => {
-                return Ok(self.reject_password(&form, event.origin()));
-            }
-            Err(Unusable::Doubled | Unusable::Malformed) => Err(Reason::Malformed),
-        };
-        let text = match credential {
-            Ok(text) => text,
-            Err(reason) => {
-                return Ok(self.reject(&form, &Rejected::new(reason, None), event.origin()));
+            Ok(Some(Credential::Login(_))) => return Ok(self.reject_password(&form, origin)),
+            Err(Unusable::Doubled | Unusable::Malformed) => {
+                return Ok(self.reject(&form, &Rejected::new(Reason::Malformed, None), origin));
             }
         };
         let keyring = self.service.keyring(now).await?;
         let issuer = &self.service.settings.issuer;
         match self.service.store.verify(&keyring, issuer, &text, now).await? {
             Verification::Rejected(rejected) => {
-                self.service.record_reuse(&rejected, now, event.origin()).await;
-                Ok(self.reject(&form, &rejected, event.origin()))
+                self.service.record_reuse(&rejected, now, origin).await;
+                Ok(self.reject(&form, &rejected, origin))
             }
             Verification::Accepted(admitted) => {
                 let response = response::allow(&form, &self.service.settings, &admitted)?;
-                self.record_last_used(&admitted, now, event.origin()).await?;
-                ServiceEvent::Accepted(&admitted.record.id).log_from(event.origin());
+                // Off the common path: the first of the two must succeed before the request is
+                // accepted.
+                self.service.finish_rotation(&admitted, now, origin).await?;
+                self.service.record_last_used(&admitted.record, now, origin).await;
+                ServiceEvent::Accepted(&admitted.record.id).log_from(origin);
                 Ok(response)
             }
         }
-    }
-
-    /// Performs the two writes off the common path: finishing a rotation, which must succeed before
-    /// the request is accepted, and recording the hour of the last use, which need not.
-    async fn record_last_used(
-        &self,
-        admitted: &Admitted,
-        now: Timestamp,
-        origin: Origin<'_>,
-    ) -> Result<(), Failure> {
-        let record = &admitted.record;
-        self.service.finish_rotation(admitted, now, origin).await?;
-        // Bounded, so that it does not delay the response for long.
-        let recording = tokio::time::timeout(
-            NOTE_LIMIT,
-            self.service.store.record_last_used(record, now, origin),
-        );
-        if let Ok(Err(failure)) = recording.await {
-            ServiceEvent::Failed(&failure).log_from(origin);
-        }
-        Ok(())
     }
 
     fn reject(&self, form: &Form, rejected: &Rejected, origin: Origin<'_>) -> Response {

@@ -17,6 +17,9 @@ use http::{
 use crate::{Context, Service};
 use hallpass_http::Problem;
 
+/// The time limit of a write that no response depends on.
+const NOTE_LIMIT: Duration = Duration::from_millis(300);
+
 /// Returns the credential of a request.
 ///
 /// # Errors
@@ -118,9 +121,6 @@ async fn accepted<T>(context: &Context<'_>, verified: Verification<T>) -> Result
     }
 }
 
-/// The time limit of a write that no response depends on.
-pub const NOTE_LIMIT: Duration = Duration::from_millis(300);
-
 impl Service {
     /// Records the first use of a token after its replacement, which shows that it was copied. Does
     /// nothing for another rejection. The rejection does not depend on it.
@@ -131,6 +131,15 @@ impl Service {
             tokio::time::timeout(NOTE_LIMIT, self.store.record_reuse(id, format, &cause));
         if let Ok(Err(failure)) = recording.await {
             Event::Failed(&failure).log(&cause);
+        }
+    }
+
+    /// Records the hour and the origin of the last use. The response does not depend on it.
+    pub async fn record_last_used(&self, record: &Record, now: Timestamp, origin: Origin<'_>) {
+        let recording = self.store.record_last_used(record, now, origin);
+        // Bounded, so that it does not delay the response for long.
+        if let Ok(Err(failure)) = tokio::time::timeout(NOTE_LIMIT, recording).await {
+            Event::Failed(&failure).log_from(origin);
         }
     }
 
