@@ -174,7 +174,7 @@ async fn sweep(prune: &Function, tokens: u64, log: &Path) -> Outcome<Sweep> {
     let (took, response) = call_for_response(&mut running, &prune.allowed).await?;
     let response: Value = serde_json::from_str(&response)?;
     let nothing_to_do = json!({
-        "seen": tokens, "purged": 0, "invalidated": 0, "dropped": 0, "unreadable": 0,
+        "seen": tokens, "purged": 0, "invalidated": 0, "notified": 0, "dropped": 0, "unreadable": 0,
         "finished": true,
     });
     if response != nothing_to_do {
