@@ -59,13 +59,13 @@ class Emulated:
 
 
 class Functions:
-    """Starts and invokes the functions of the build `given.build`."""
+    """Starts and invokes the functions of the build `given.build`, which may lack the functions `lacking`."""
 
-    def __init__(self, given, folder, aws):
+    def __init__(self, given, folder, aws, lacking=()):
         self.given, self.folder, self.aws = given, folder, aws
-        # Version 0.3 has no notify.
-        for function in FUNCTIONS[:-1]:
-            if not pathlib.Path(given.build, function, "bootstrap").is_file():
+        for function in FUNCTIONS:
+            is_built = pathlib.Path(given.build, function, "bootstrap").is_file()
+            if not is_built and function not in lacking:
                 sys.exit(f"{given.build} has no {function}/bootstrap; run `sam build`")
         self.emulator = folder / "aws-lambda-rie"
         shutil.copy(given.emulator or emulator(), self.emulator)
