@@ -7,6 +7,8 @@ use aws_sdk_s3::{
     operation::get_object::GetObjectError,
     primitives::ByteStream,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hallpass_audit::Sum;
 use hallpass_store::{Failure, connect::Connection};
 use hallpass_token::Timestamp;
 
@@ -65,12 +67,16 @@ impl Bucket {
         Self { client: Client::from_conf(config), name }
     }
 
-    /// Writes an object that must not exist.
+    /// Writes an object that must not exist. Its SHA-256 goes with it, because a bucket with Object
+    /// Lock takes no object without one
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>).
     ///
     /// # Errors
     /// Returns a [`Failure`] if S3 cannot be written.
     pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<Put, Failure> {
+        let sum = BASE64_STANDARD.encode(Sum::of(&bytes).bytes());
         let call = self.client.put_object().bucket(&self.name).key(key).if_none_match("*");
+        let call = call.checksum_sha256(sum);
         match call.body(ByteStream::from(bytes)).send().await {
             Ok(_) => Ok(Put::Now),
             Err(error) if error.code() == Some(TAKEN) => Ok(Put::Before),
@@ -139,5 +145,54 @@ impl Bucket {
                 None => return Ok(all),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_smithy_runtime_api::client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::HttpRequest,
+        result::ConnectorError,
+    };
+    use hallpass_store::connect::SharedHttpClient;
+    use hallpass_token::Text;
+
+    use super::*;
+
+    /// Notes the checksum of each request, and reaches no network.
+    #[derive(Clone, Debug, Default)]
+    struct Checksums(Arc<Mutex<Vec<Option<String>>>>);
+
+    impl HttpConnector for Checksums {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let sum = request.headers().get("x-amz-checksum-sha256").map(str::to_owned);
+            self.0.lock().unwrap().push(sum);
+            HttpConnectorFuture::ready(Err(ConnectorError::user("no network".into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_is_sent_with_its_sum() {
+        let checksums = Checksums::default();
+        let connector = SharedHttpConnector::new(checksums.clone());
+        let connection = Connection {
+            region: "eu-west-1".to_owned(),
+            dynamodb_endpoint: None,
+            secrets_endpoint: None,
+            use_fips: false,
+            use_dual_stack: false,
+            access_key_id: "a".to_owned(),
+            secret_access_key: Text::new("b".to_owned()),
+            session_token: None,
+            http: SharedHttpClient::new(http_client_fn(move |_, _| connector.clone())),
+        };
+        let bucket = Bucket::new(&connection, "audit".to_owned(), None);
+        bucket.put("a", b"abc".to_vec()).await.unwrap_err();
+        // NIST's example for SHA-256.
+        let expected = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=".to_owned();
+        assert_eq!(*checksums.0.lock().unwrap(), [Some(expected)]);
     }
 }
