@@ -9,12 +9,12 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use hallpass_audit::{Area, Entry, Event, Options, Report, Sum};
+use hallpass_audit::{Area, Entry, Event, Options, Report, Sum, listing::Asked};
 use hallpass_sinks::{
-    Bucket,
-    pages::{self, Filter},
+    Bucket, pages,
     verification::{self, Progress},
 };
+use hallpass_store::connect::Connection;
 use hallpass_token::{Timestamp, TokenId};
 use serde_json::{Value, json};
 
@@ -108,19 +108,22 @@ pub async fn run(command: Command, stack: &Stack, terminal: Terminal) -> Result<
     }
 }
 
-fn bucket(stack: &Stack) -> Result<Bucket, CommandError> {
-    let lookup = stack.lookup();
-    let bad = NoStack::ConfigError;
-    let connection = trust::connection(&lookup).map_err(bad)?;
-    let bucket = hallpass_sinks::bucket(&connection, &lookup).map_err(bad)?;
-    bucket.ok_or_else(|| CommandError::rejected("the stack keeps no audit log"))
+fn connection(stack: &Stack) -> Result<Connection, CommandError> {
+    Ok(trust::connection(&stack.lookup()).map_err(NoStack::ConfigError)?)
+}
+
+fn bucket(stack: &Stack, connection: &Connection) -> Result<Bucket, CommandError> {
+    let bucket = hallpass_sinks::bucket(connection, &stack.lookup());
+    bucket
+        .map_err(NoStack::ConfigError)?
+        .ok_or_else(|| CommandError::rejected("the stack keeps no audit log"))
 }
 
 async fn verify(args: &VerifyArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
-    let (bucket, lookup) = (bucket(stack)?, stack.lookup());
-    let bad = NoStack::ConfigError;
-    let connection = trust::connection(&lookup).map_err(bad)?;
-    let key = hallpass_sinks::signing_key(&connection, &lookup).map_err(bad)?;
+    let connection = connection(stack)?;
+    let bucket = bucket(stack, &connection)?;
+    let key = hallpass_sinks::signing_key(&connection, &stack.lookup());
+    let key = key.map_err(NoStack::ConfigError)?;
     let store = stack.store()?;
     let options = Options {
         keys: [key.public_key().await?].into(),
@@ -133,7 +136,7 @@ async fn verify(args: &VerifyArgs, stack: &Stack, terminal: Terminal) -> Result<
     let bar = terminal::progress("hours and parts of the table verified:", None);
     let mut findings = Vec::new();
     let mut failed = None;
-    let report =
+    let verified =
         verification::verify(&bucket, options, (!args.log_only).then_some(&store), |progress| {
             match progress {
                 Progress::Found(finding) if terminal.is_json() => {
@@ -150,10 +153,10 @@ async fn verify(args: &VerifyArgs, stack: &Stack, terminal: Terminal) -> Result<
         })
         .await;
     bar.finish_and_clear();
-    let report = report?;
+    let verified = verified?;
     failed.map_or(Ok(()), Err)?;
-    say(&report, &findings, terminal)?;
-    if report.report.findings > 0 {
+    say(&verified, &findings, terminal)?;
+    if verified.report.findings > 0 {
         return Err(CommandError::rejected("the audit log or the table is not what was written"));
     }
     Ok(())
@@ -185,18 +188,15 @@ fn say(
 }
 
 async fn list(args: &ListArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
-    let bucket = bucket(stack)?;
+    let bucket = bucket(stack, &connection(stack)?)?;
     let now = clock::now(stack, terminal).await?;
     let user_id = match &args.user {
-        Some(name) => Some(id_of(stack, name).await?),
+        Some(name) => Some(user::id_of(&stack.store()?, name).await?),
         None => None,
     };
-    let filter = Filter {
-        user_id,
-        token_id: args.token.map(|id| id.to_string()),
-        from: args.times.from.unwrap_or_else(|| now.before(LISTED)),
-        until: args.times.until.unwrap_or(now.after(Duration::from_secs(60))),
-    };
+    let from = Some(args.times.from.unwrap_or_else(|| now.before(LISTED)));
+    let asked = Asked { user_id, token_id: args.token, from, until: args.times.until };
+    let filter = asked.filter(now);
     let mut printed = terminal.pages(["TIME", "EVENT", "OF", "BY", "FROM", "WHY"]);
     let (mut left, mut after) = (args.limit, None);
     loop {
@@ -213,14 +213,6 @@ async fn list(args: &ListArgs, stack: &Stack, terminal: Terminal) -> Result<(), 
     }
 }
 
-/// Returns the ID of a user, also of one who was removed.
-async fn id_of(stack: &Stack, name: &str) -> Result<String, CommandError> {
-    match name.strip_prefix("id:") {
-        Some(id) => Ok(id.to_owned()),
-        None => Ok(user::find(&stack.store()?, name).await?.id.to_string()),
-    }
-}
-
 fn row(entry: &Entry) -> [String; 6] {
     let Event { at, kind, token_id, user_id, actor, source, because, reason, .. } = &entry.event;
     [
@@ -234,7 +226,7 @@ fn row(entry: &Entry) -> [String; 6] {
 }
 
 async fn export(args: &ExportArgs, stack: &Stack, terminal: Terminal) -> Result<(), CommandError> {
-    let bucket = bucket(stack)?;
+    let bucket = bucket(stack, &connection(stack)?)?;
     let mut out: Box<dyn Write> = match &args.out {
         None => Box::new(io::stdout().lock()),
         Some(file) => Box::new(BufWriter::new(create(file)?)),

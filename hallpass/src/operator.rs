@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_sts::config::{retry::RetryConfig, timeout::TimeoutConfig};
-use hallpass_runtime::settings::environment;
+use hallpass_runtime::settings::{self, environment};
 use hallpass_store::connect::Connection;
 use hallpass_token::{Actor, Cause, Origin, Timestamp};
 
@@ -51,6 +51,6 @@ async fn arn(connection: &Connection) -> Option<String> {
 /// Returns the user of the operating system.
 fn user() -> String {
     let names = ["USER", "LOGNAME", "USERNAME"];
-    let name = names.into_iter().find_map(|name| environment(name).filter(|user| !user.is_empty()));
+    let name = names.into_iter().find_map(|name| settings::text(&environment, name));
     name.unwrap_or_else(|| "unknown".to_owned())
 }

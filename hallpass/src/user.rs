@@ -202,6 +202,17 @@ fn unchanged(change: &Change, user: &User) -> Option<String> {
     }
 }
 
+/// Returns the ID of a user. An ID needs no user, because the user can have been removed.
+///
+/// # Errors
+/// Returns the same errors as [`find`] for a name.
+pub(crate) async fn id_of(store: &Store, name: &str) -> Result<UserId, CommandError> {
+    match name.strip_prefix("id:").and_then(|id| id.parse().ok()) {
+        Some(id) => Ok(id),
+        None => Ok(find(store, name).await?.id),
+    }
+}
+
 /// Finds a user by name, or by ID after `id:`, with which no name can begin. The index can lag
 /// behind or be wrong, so the name in the user's item is compared.
 ///

@@ -9,7 +9,7 @@ use hallpass_store::{
 use hallpass_token::{User, UserId};
 use serde_json::json;
 
-use super::find;
+use super::{find, id_of};
 use crate::{
     clock,
     error::CommandError,
@@ -57,14 +57,6 @@ pub(super) async fn run(
         users::remove_maintainer(store, &account.id, &user, &cause).await?
     };
     say(&account, &user, adds, outcome, terminal)
-}
-
-/// Returns the ID of a user. An ID needs no user, because the user can have been removed.
-async fn id_of(store: &Store, name: &str) -> Result<UserId, CommandError> {
-    match name.strip_prefix("id:").and_then(|id| id.parse().ok()) {
-        Some(id) => Ok(id),
-        None => Ok(find(store, name).await?.id),
-    }
 }
 
 fn say(
