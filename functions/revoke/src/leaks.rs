@@ -113,8 +113,8 @@ async fn revoke(context: &Context<'_>, leak: &Leak) -> Result<Label, Problem> {
         Err(Reason::Expired) => return Ok(Label::TruePositive),
         Err(_) => return Ok(Label::FalsePositive),
     };
-    let reason = Note::parse(Note::LEAKED).ok();
-    let revoker = Revoker::of(context, Actor::System).because(reason.as_ref());
+    let reason = Note::leaked();
+    let revoker = Revoker::of(context, Actor::System).because(Some(&reason));
     if let Some(id) = service.store.id_of(&claim).await? {
         revoker.revoke(&id, claim.format).await?;
     }

@@ -76,7 +76,7 @@ pub(super) async fn run(
     let RevokeArgs { id, family, descendants, issued_by, all, reason, leaked: is_leaked, .. } =
         args;
     let confirmation = args.confirmation;
-    let reason = if is_leaked { Note::parse(Note::LEAKED).ok() } else { reason };
+    let reason = if is_leaked { Some(Note::leaked()) } else { reason };
     let reason = reason.as_ref();
     let ask = |question: &str| confirmation.ask(question, terminal);
     match (id, issued_by, all) {

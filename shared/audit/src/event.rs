@@ -291,7 +291,7 @@ fn end(reason: Option<&str>) -> Kind {
         Kind::Replaced
     } else if is(Reason::UserBlocked) || is(Reason::UserChanged) || is(Reason::UserRemoved) {
         Kind::Invalidated
-    } else if reason == Some("leaked") {
+    } else if is(Reason::Leaked) {
         Kind::Leaked
     } else {
         Kind::Revoked

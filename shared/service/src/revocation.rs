@@ -38,8 +38,8 @@ impl<'a> Revoker<'a> {
         Self { store: &service.store, retention, cause: context.cause(actor) }
     }
 
-    /// Returns a revoker that gives this reason. Tokens whose reason is [`Note::LEAKED`] are
-    /// rejected as leaked from then on.
+    /// Returns a revoker that gives this reason. Tokens whose reason is
+    /// [`Note::leaked`] are rejected as leaked from then on.
     #[must_use]
     pub const fn because(self, reason: Option<&'a Note>) -> Self {
         Self { cause: Cause { reason, ..self.cause }, ..self }
@@ -137,7 +137,7 @@ impl<'a> Revoker<'a> {
     /// Returns how a revoked record is marked.
     pub fn mark(&self) -> Mark {
         let at = self.cause.at;
-        let is_leaked = self.cause.reason.is_some_and(|note| note.as_str() == Note::LEAKED);
+        let is_leaked = self.cause.reason.is_some_and(Note::is_leaked);
         let because = if is_leaked { Reason::Leaked } else { Reason::Revoked };
         (Revocation { at, because }, lifecycle::purge_at(None, Some(at), self.retention))
     }

@@ -142,9 +142,19 @@ impl Note {
     /// The maximum length of a note, in characters.
     pub const MAX_LENGTH: usize = 200;
 
+    /// The note of a token that has leaked.
+    const LEAKED: &'static str = crate::Reason::Leaked.as_str();
+
     /// The note of a token that has leaked: the token is then rejected as
     /// [`crate::Reason::Leaked`].
-    pub const LEAKED: &'static str = "leaked";
+    pub fn leaked() -> Self {
+        Self(Self::LEAKED.to_owned())
+    }
+
+    /// Whether the token has leaked.
+    pub fn is_leaked(&self) -> bool {
+        self.0 == Self::LEAKED
+    }
 
     /// Reads a note. What looks like a secret is replaced by `…`.
     ///
