@@ -163,6 +163,8 @@ class Deployed:
         bucket.Policy().delete()
         bucket.object_versions.delete()
         bucket.delete()
+        # The shortest time that KMS allows. A key whose deletion is scheduled costs nothing.
+        self.client("kms").schedule_key_deletion(KeyId=self.outputs["AuditKeyArn"], PendingWindowInDays=7)
         secret = self.outputs["KeyRingSecret"]
         self.client("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
 
