@@ -15,6 +15,8 @@ NAMED_FOR = {
     "AWS::ApiGateway::BasePathMapping": "::/domainnames/*",
     "AWS::IAM::ManagedPolicy": ":policy/${StackName}-*",
     "AWS::IAM::Role": ":role/${StackName}-*",
+    # CloudFormation names a bucket after its resource, in small letters.
+    "AWS::S3::Bucket": ":s3:::${StackName}-auditlog-*",
     "AWS::WAFv2::WebACLAssociation": "::/restapis/*/stages/*",
 }
 
@@ -36,6 +38,9 @@ REPLACED = [
     ("/restapis/*/stages/*", "/restapis/*/resources/*"),
     ("::/domainnames/*", "::/vpclinks/*"),
     (":policy/${StackName}-*", ":policy/Hallpass-*"),
+    (":s3:::${StackName}-auditlog-*", ":s3:::${StackName}-*"),
+    ("kms:KeySpec", "kms:KeyOrigin"),
+    ("ECC_NIST_P256", "SYMMETRIC_DEFAULT"),
 ]
 
 
@@ -49,7 +54,8 @@ def introduced_faults(workflow, role, template):
 
 def faults(workflow, role, template):
     jobs, role = yaml.safe_load(workflow)["jobs"], yaml.load(role, Loader)
-    return [*of_jobs(jobs), *of_trust(jobs, role), *of_variables(workflow, role), *of_execution(role, template)]
+    return [*of_jobs(jobs), *of_trust(jobs, role), *of_variables(workflow, role), *of_execution(role, template),
+        *of_keys(role, template)]
 
 
 def of_jobs(jobs):
@@ -120,3 +126,15 @@ def of_execution(role, template):
     for kind in sorted(types & NAMED_FOR.keys()):
         if not any(f"{NAMED_FOR[kind]}'" in one for one in named):
             yield f"role.yaml: ExecutionRole must name {NAMED_FOR[kind]} for {kind}"
+
+
+def of_keys(role, template):
+    """The role of CloudFormation creates and changes no keys but those of the kind that the stack has."""
+    statements = role["Resources"]["ExecutionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    resources = yaml.load(template, Loader)["Resources"].values()
+    key, = (resource["Properties"] for resource in resources if resource["Type"] == "AWS::KMS::Key")
+    kind = {f"kms:{name}": key[name] for name in ("KeySpec", "KeyUsage")}
+    for statement in statements:
+        is_of_keys = any(action.startswith("kms:") for action in statement["Action"])
+        if is_of_keys and kind not in statement.get("Condition", {}).values():
+            yield f"role.yaml: {statement['Sid']} must be for keys with {kind}"
