@@ -1,4 +1,4 @@
-//! Rejection reasons. The list is closed; `edge` maps each reason to a status and a message.
+//! Rejection reasons. The list is closed; the crate `http` maps each reason to a status and a message.
 
 use std::{fmt, str::FromStr};
 
