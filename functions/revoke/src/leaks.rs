@@ -40,12 +40,15 @@ impl Leaks {
     /// Reads the settings. Returns `None` if tokens have no prefix.
     ///
     /// # Errors
-    /// Returns a [`ConfigError`] if the URL of the keys is not an `https` URL, or if the certificates
-    /// cannot be read.
+    /// Returns a [`ConfigError`] if the URL of the keys is neither an `https` URL nor of this machine,
+    /// or if the certificates cannot be read.
     pub fn read(lookup: Lookup<'_>) -> Result<Option<Self>, ConfigError> {
         let url = settings::text(lookup, KEYS_URL).unwrap_or_else(|| URL.to_owned());
         if !is_secure(&url) {
-            return Err(ConfigError::new(KEYS_URL, "must be an https URL"));
+            return Err(ConfigError::new(
+                KEYS_URL,
+                "must be an https URL, or an http URL of this machine",
+            ));
         }
         if settings::text(lookup, "HALLPASS_PREFIX").is_none() {
             return Ok(None);

@@ -5,8 +5,8 @@ use http::HeaderMap;
 
 use crate::Error;
 
-/// The maximum size of a body, in bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
+/// The maximum size of a body, in bytes, which is that of every route.
+pub const MAX_BODY: usize = 256 * 1024;
 
 /// The header with the ID of the key.
 pub const KEY_ID: &str = "github-public-key-identifier";
