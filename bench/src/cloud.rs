@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use dynoxide::Database;
 use hallpass_dev::{ca, demo, engine::Engine, secrets::Secrets, template::Template};
+use hallpass_password::password;
 use hallpass_runtime::clock;
 use hallpass_service::service;
 use hallpass_store::Store;
@@ -94,7 +95,9 @@ impl Cloud {
         .chain(tables().map(|(name, table)| (name, table.to_owned())))
         .collect();
         let store = service::store(&|name| environment.get(name).cloned())?;
-        demo::add(&store, [7; 16], 5).await.map_err(|failure| failure.report())?;
+        demo::add(&store, |text| password::hash(text, [7; 16]), 5)
+            .await
+            .map_err(|failure| failure.report())?;
         let user_id: UserId = "1".parse().map_err(|_| "the user id of the demo")?;
         let user = store
             .user(&user_id)

@@ -86,11 +86,16 @@ pub async fn unchanged(store: &Store) -> Result<Vec<DemoUser>, Failure> {
     Ok(USERS.iter().filter(is_unchanged).map(shown).collect())
 }
 
-/// Adds the demo users if no user exists. `salt` is shared by their passwords, which are public.
+/// Adds the demo users if no user exists. `hash` returns the hash of their passwords, which are
+/// public.
 ///
 /// # Errors
 /// Returns a [`Failure`] if the users cannot be read or written.
-pub async fn add(store: &Store, salt: [u8; 16], token_generation: u32) -> Result<(), Failure> {
+pub async fn add(
+    store: &Store,
+    hash: impl Fn(&str) -> Option<String>,
+    token_generation: u32,
+) -> Result<(), Failure> {
     const DOING: &str = "adding the demo users";
     if !store.all_users().await?.is_empty() {
         return Ok(());
@@ -103,7 +108,7 @@ pub async fn add(store: &Store, salt: [u8; 16], token_generation: u32) -> Result
             username: username.to_owned(),
             full_name: None,
             kind,
-            password_hash: password.and_then(|password| password::hash(password, salt)),
+            password_hash: password.and_then(&hash),
             permissions: permissions.map_err(|_| bad("a permission is invalid"))?,
             token_generation,
         };

@@ -19,7 +19,10 @@ use hallpass_runtime::log::TARGET;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
+mod file;
 mod operations;
+
+pub use file::{Retention, open};
 
 use super::{
     StartError,
@@ -128,7 +131,10 @@ impl Engine {
 }
 
 /// Creates missing tables.
-fn create_tables(database: &Database, tables: &[Table]) -> Result<(), StartError> {
+///
+/// # Errors
+/// Returns a [`StartError`] if a table cannot be created.
+pub fn create_tables(database: &Database, tables: &[Table]) -> Result<(), StartError> {
     let failed =
         |error: DynoxideError| StartError::new("cannot create the tables", error.to_string());
     for table in tables {

@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use dynoxide::Database;
+use hallpass_password::password;
 use hallpass_runtime::{
     entropy,
     files::{read, remove, write_private},
@@ -43,7 +43,7 @@ use tokio::{sync::watch, task::JoinSet};
 use self::{
     application::Application,
     aws::{Access, Aws},
-    engine::Engine,
+    engine::{Engine, Retention},
     events::Delivery,
     files::DataDir,
     functions::{Clock, Functions},
@@ -143,8 +143,8 @@ pub async fn start(options: Options) -> Result<Dev, StartError> {
 
     let credentials = Credentials::random()?;
     let guard = Guard::new(&credentials.access_key_id);
-    let engine =
-        Engine::start_guarded(open(&data.file(files::DATABASE))?, &template.tables, guard)?;
+    let database = engine::open(&data.file(files::DATABASE).to_string_lossy(), Retention::Day)?;
+    let engine = Engine::start_guarded(database, &template.tables, guard)?;
     let secrets = Secrets::start(
         credentials.access_key_id.clone(),
         &keyring(&data.file(files::RING), options.keys.as_ref())?,
@@ -196,11 +196,6 @@ fn access(credentials: &Credentials) -> Access {
         access_key_id: credentials.access_key_id.clone(),
         secret_access_key: Text::new(credentials.secret_access_key.clone()),
     }
-}
-
-fn open(file: &Path) -> Result<Database, StartError> {
-    Database::new(&file.to_string_lossy())
-        .map_err(|error| StartError::new(format!("cannot open {}", file.display()), error))
 }
 
 /// Returns the environment of every function, with which a command also reaches the stack: the
@@ -360,7 +355,8 @@ fn store(stack: &RunningStack) -> Result<Store, StartError> {
 
 async fn add_demo_users(store: &Store) -> Result<(), StartError> {
     let generation = u32::from_be_bytes(random()?) >> 1;
-    let added = demo::add(store, random()?, generation).await;
+    let salt = random()?;
+    let added = demo::add(store, |text| password::hash(text, salt), generation).await;
     added.map_err(|failure| StartError::new("cannot add the demo users", failure.report()))
 }
 

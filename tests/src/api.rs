@@ -1,5 +1,9 @@
 //! The API as tests call it, and the writes of an application to the users table.
 
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, phc::PasswordHash},
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
@@ -112,6 +116,15 @@ pub fn with_basic(challenge: &str, is_offered: bool) -> String {
     let realm = challenge.split('"').nth(1).filter(|_| is_offered);
     let basic = realm.map(|realm| format!(", Basic realm=\"{realm}\", charset=\"UTF-8\""));
     format!("{challenge}{}", basic.unwrap_or_default())
+}
+
+/// Returns a hash of a text as an import may bring it: without a check of the text's form, and
+/// with so little work that a test can log in often.
+pub fn cheap_hash(text: &str) -> String {
+    let params = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let hash: PasswordHash = argon2.hash_password_with_salt(text.as_bytes(), &[7; 16]).unwrap();
+    hash.to_string()
 }
 
 /// Returns a `Basic` header value with a user name and password (RFC 7617).

@@ -2,10 +2,13 @@
 //!
 //! Every test has tables of its own. What an engine lacks is listed in [`crate::capability`] alone.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use dynoxide::{Database, storage_backend::ManualClock};
-use hallpass_dev::template::Table;
+use hallpass_dev::{
+    engine::{Retention, create_tables},
+    template::Table,
+};
 use hallpass_runtime::settings;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -66,7 +69,7 @@ impl Engine {
             return Self::Remote(remote);
         }
         let clock = ManualClock::new(now);
-        let database = Database::memory_with_clock(clock.arc()).unwrap();
+        let database = database(&clock);
         let witnessed = Tables::of(&database);
         let engine = hallpass_dev::engine::Engine::start(database, &tables()).unwrap();
         Self::Embedded { engine, clock: Clock(clock), tables: witnessed }
@@ -170,6 +173,20 @@ impl Engine {
             engine.database().sweep_ttl().unwrap();
         }
     }
+}
+
+/// Returns a database with the tables of the template, which are created once and then copied.
+fn database(clock: &ManualClock) -> Database {
+    const ORIGINAL: &str = "file:tables?mode=memory&cache=shared";
+    static CREATED: LazyLock<Database> = LazyLock::new(|| {
+        let database = hallpass_dev::engine::open(ORIGINAL, Retention::Forever).unwrap();
+        create_tables(&database, &tables()).unwrap();
+        database
+    });
+    LazyLock::force(&CREATED);
+    let database = Database::memory_with_clock(clock.arc()).unwrap();
+    database.restore_from(ORIGINAL).unwrap();
+    database
 }
 
 /// Returns the settings that give a function the tables with this suffix at this endpoint.

@@ -31,6 +31,7 @@ pub(super) const ARROWS: [(&str, &str, &[&str]); 26] = [
             "hallpass-runtime",
             "hallpass-service",
             "hallpass-dev",
+            "hallpass-password",
             "hallpass",
             "hallpass-store",
             "hallpass-token",
