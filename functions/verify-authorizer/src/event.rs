@@ -12,6 +12,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
 /// An authorizer event of any form.
 #[derive(Deserialize)]
@@ -144,9 +145,16 @@ fn stage_arn(arn: &str) -> Option<String> {
 
 /// The error for an unexpected event quotes nothing from it. The errors of serde would quote
 /// unexpected text.
+///
+/// The runtime records the path to each member for its own errors, which costs more than reading
+/// the event does. It gets the event as one value, which is then read without it.
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::deserialize(deserializer).map_err(|_| D::Error::custom("the event cannot be read"))
+        let event = Box::<RawValue>::deserialize(deserializer).ok();
+        let read = |event: Box<RawValue>| {
+            Self::deserialize(&mut serde_json::Deserializer::from_str(event.get())).ok()
+        };
+        event.and_then(read).ok_or_else(|| D::Error::custom("the event cannot be read"))
     }
 }
 
