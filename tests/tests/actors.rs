@@ -182,25 +182,36 @@ async fn every_change_on_the_pages_names_the_session() {
     let key = |fields: &'static [(&'static str, &'static str)]| {
         (fields, "/admin/users/{user_id}/tokens/{id}")
     };
+    let with_reason = key(&[("do", "delete"), ("reason", "old")]);
     for (version, (fields, route)) in
-        (2..).zip([key(&[("do", "disable")]), key(&[("do", "enable")]), key(&[("do", "delete")])])
+        (2..).zip([key(&[("do", "disable")]), key(&[("do", "enable")]), with_reason])
     {
         let form = Request::new("POST", route).parameter("user_id", "2").parameter("id", &id);
         let response = browser.submit("Revoke", form, fields).await;
         assert_eq!(response.status, 303, "{}", response.body);
-        ground.check(&id, version, "session:2", None, fields[0].1).await;
+        ground.check(&id, version, "session:2", fields.get(1).map(|field| field.1), route).await;
     }
-    for (action, function, route) in [
-        ("block", "Revoke", "/admin/users/{user_id}/access"),
-        ("unblock", "Revoke", "/admin/users/{user_id}/access"),
-        ("revoke-all", "Revoke", "/admin/users/{user_id}/access"),
-        ("full-name", "Generate", "/admin/users/{user_id}/profile"),
+    let (id, _) = id_and_text(&world.create(admin, &json!({"name": "b"})).await.json());
+    let revoke = || Request::new("POST", "/profile/developer/tokens/{id}").parameter("id", &id);
+    let too_long = "x".repeat(201);
+    let response = browser.submit("Revoke", revoke(), &[("reason", &too_long)]).await;
+    assert_eq!(response.status, 400, "{}", response.body);
+    let response = browser.submit("Revoke", revoke(), &[("reason", "unused")]).await;
+    assert_eq!(response.status, 303, "{}", response.body);
+    ground.check(&id, 2, "session:2", Some("unused"), "own").await;
+    let access = "/admin/users/{user_id}/access";
+    for (action, function, route, because) in [
+        ("block", "Revoke", access, Some("gone")),
+        ("unblock", "Revoke", access, Some("back")),
+        ("revoke-all", "Revoke", access, None),
+        ("full-name", "Generate", "/admin/users/{user_id}/profile", None),
     ] {
         let form = Request::new("POST", route).parameter("user_id", "1");
-        let fields = [("do", action), ("full_name", "Ada King")];
+        let reason = because.unwrap_or_default();
+        let fields = [("do", action), ("full_name", "Ada King"), ("reason", reason)];
         let response = browser.submit(function, form, &fields).await;
         assert_eq!(response.status, 303, "{action}: {}", response.body);
-        ground.check_user("1", "session:2", None, action).await;
+        ground.check_user("1", "session:2", because, action).await;
     }
 }
 

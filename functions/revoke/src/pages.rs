@@ -5,8 +5,8 @@
 use hallpass_http::{Problem, Response, gateway};
 use hallpass_service::{Context, Revoker, Service, users};
 use hallpass_store::{changes::Change, users::Written};
-use hallpass_token::{Record, TokenId, User, UserId};
-use hallpass_web::{Submitted, WebSession, account, admin, developer, sign_in};
+use hallpass_token::{Note, Record, TokenId, User, UserId};
+use hallpass_web::{Form, Submitted, WebSession, account, admin, developer, sign_in};
 use http::{HeaderValue, header::SET_COOKIE};
 use lambda_http::Request;
 use serde::Deserialize;
@@ -34,7 +34,7 @@ pub(crate) async fn sign_out(
     context: &Context<'_>,
     request: &Request,
 ) -> Result<Response, Problem> {
-    let session = submitted(context, request).await?;
+    let Submitted { session, .. } = submitted(context, request).await?;
     let cookie = session.end(context).await?;
     let is_of_provider = session.browser_session().is_of_provider;
     let done = if is_of_provider { sign_in::SIGNED_OUT_HERE } else { "signed-out" };
@@ -48,9 +48,11 @@ pub(crate) async fn sign_out(
 /// `POST /profile/developer/tokens/{id}`: revokes one of the user's own tokens.
 pub(crate) async fn own(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let service = context.service;
-    let session = submitted(context, request).await?;
+    let Submitted { session, form, .. } = submitted(context, request).await?;
+    let reason = reason(&form)?;
     let record = record_of(service, request, &session.user().id).await?;
-    Revoker::of(context, session.actor()).revoke_record(&record).await?;
+    let revoker = Revoker::of(context, session.actor()).because(reason.as_ref());
+    revoker.revoke_record(&record).await?;
     Ok(hallpass_web::see_other(&developer::path(&session.base, "revoked")))
 }
 
@@ -63,8 +65,10 @@ pub(crate) async fn of_account(
     if let Err(stale) = sent.check() {
         return Err(account::rejected(context, &sent.session, &account, &sent.form, stale).await);
     }
+    let reason = reason(&sent.form)?;
     let record = record_of(context.service, request, &account.id).await?;
-    Revoker::of(context, sent.session.actor()).revoke_record(&record).await?;
+    let revoker = Revoker::of(context, sent.session.actor()).because(reason.as_ref());
+    revoker.revoke_record(&record).await?;
     Ok(hallpass_web::see_other(&account::path(&sent.session.base, &account.id, "revoked")))
 }
 
@@ -72,7 +76,8 @@ pub(crate) async fn of_account(
 pub(crate) async fn key(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let (Submitted { session, form, .. }, user) =
         submitted_by_administrator(context, request).await?;
-    let revoker = Revoker::of(context, session.actor());
+    let reason = reason(&form)?;
+    let revoker = Revoker::of(context, session.actor()).because(reason.as_ref());
     let record = record_of(context.service, request, &user.id).await?;
     let done = match form.value("do")? {
         KeyAction::Disable => revoker.set_disabled(record, true).await.map(|_record| "disabled"),
@@ -90,8 +95,9 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
     let service = context.service;
     let (Submitted { session, form, .. }, user) =
         submitted_by_administrator(context, request).await?;
-    let (revoker, fresh) =
-        (Revoker::of(context, session.actor()), context.randomness.generation()?);
+    let reason = reason(&form)?;
+    let revoker = Revoker::of(context, session.actor()).because(reason.as_ref());
+    let fresh = context.randomness.generation()?;
     let change =
         async |change| users::change(&revoker, &service.settings, &user.id, &change, fresh).await;
     let (done, written) = match form.value("do")? {
@@ -117,12 +123,17 @@ pub(crate) async fn access(context: &Context<'_>, request: &Request) -> Result<R
     }
 }
 
-/// Checks a submitted form and returns its session. An outdated form is rejected with the page of
-/// the user's own tokens, which has current forms.
-async fn submitted(context: &Context<'_>, request: &Request) -> Result<WebSession, Problem> {
+/// Returns the words in which the person says why, if the form has any.
+fn reason(form: &Form) -> Result<Option<Note>, Problem> {
+    crate::note(Some(form.field("reason")).filter(|reason| !reason.is_empty()))
+}
+
+/// Checks a submitted form. An outdated one is rejected with the page of the user's own tokens,
+/// which has current forms.
+async fn submitted(context: &Context<'_>, request: &Request) -> Result<Submitted, Problem> {
     let sent = WebSession::submitted(context, request).await?;
     match sent.check() {
-        Ok(()) => Ok(sent.session),
+        Ok(()) => Ok(sent),
         Err(stale) => Err(developer::rejected(context, &sent.session, &sent.form, stale).await),
     }
 }
