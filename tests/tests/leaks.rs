@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tests::{Request, Response, World, api::bearer, tables::RETENTION};
 
 mod families;
+mod reports;
 
 async fn descendants(world: &World, caller: &str, id: &str, cursor: Option<&str>) -> Response {
     let request =
