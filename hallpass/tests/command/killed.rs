@@ -1,14 +1,16 @@
 //! `kill -9` at any point under load: every token that was returned still verifies or was revoked,
-//! and every acknowledged revocation holds.
+//! every acknowledged revocation holds, and the audit log and the events have every change.
 //!
 //! Runs five kills in `cargo test`, fifty with `HALLPASS_LONG=1`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -148,5 +150,35 @@ async fn returned_tokens_and_acknowledged_revocations_survive_every_kill() {
     );
     check(&dev, all).await;
     assert_eq!(dev.log_in("my_username", "topsecret").await, 200);
+    no_change_is_lost(&dev).await;
     dev.stop("-TERM").await;
+}
+
+/// Checks that the audit log has every version of every token in the table, and that each of its
+/// entries was published as an event.
+async fn no_change_is_lost(dev: &Dev) {
+    let verified = loop {
+        let verified = dev.json(&["audit", "verify"], "").await;
+        assert_eq!(verified["findings"], json!([]));
+        // What was written within the last ten minutes may still be on its way.
+        if verified["pending"] == 0 {
+            break verified;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert!(verified["entries"].as_u64() > verified["records"].as_u64(), "{verified}");
+    assert_eq!(verified["equal"], verified["records"]);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let id = |line: &String, place: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line.pointer(place).and_then(Value::as_str).unwrap_or_else(|| panic!("{line}")).to_owned()
+    };
+    let entries = lines(&dev.out(&["audit", "export"], "").await);
+    let published = std::fs::read_to_string(dev.data.path().join("events.jsonl")).unwrap();
+    let published: BTreeSet<_> =
+        lines(&published).iter().map(|line| id(line, "/detail/id")).collect();
+    let lost: Vec<_> =
+        entries.iter().filter(|entry| !published.contains(&id(entry, "/event/id"))).collect();
+    assert!(lost.is_empty(), "{} of {}: {lost:?}", lost.len(), entries.len());
+    println!("{} entries, {} events", entries.len(), published.len());
 }
