@@ -81,8 +81,8 @@ async fn a_named_origin_can_call_every_route_and_read_the_responses() {
         }
     }
     let token = bearer(&system.token_of("my_username", "topsecret").await);
-    let exposed =
-        "WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location, Hallpass-Effective-At";
+    let exposed = "WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location, \
+                   Hallpass-Effective-At, Hallpass-Token-Expires";
     for (method, path, authorization, status) in [
         ("GET", "/tokens", &*token, 200),
         ("GET", "/api/user/1", &token, 200),

@@ -84,6 +84,7 @@ mod template;
 mod terminalfour;
 mod terminalfour_jwt;
 mod tidy;
+mod token_expires;
 mod trust;
 mod unique_names;
 mod usage;

@@ -6,7 +6,7 @@ use hallpass_http::{
     routes::{self, Console},
 };
 use hallpass_runtime::settings::{ConfigError, Lookup};
-use hallpass_service::{Context, service};
+use hallpass_service::{CallerExpiry, Context, service};
 use hallpass_sinks::Bucket;
 use http::StatusCode;
 use lambda_http::Request;
@@ -35,9 +35,10 @@ pub async fn handle(
     audit_log: Option<&Bucket>,
     request: &Request,
 ) -> Response {
-    let context = &context.with_origin(gateway::origin(request));
+    let expiry = CallerExpiry::default();
+    let context = &context.of_request(gateway::origin(request), &expiry);
     let handling = Box::pin(response(context, audit_log, request));
-    gateway::respond(&context.service.settings, request, handling).await
+    expiry.shown_in(gateway::respond(&context.service.settings, request, handling).await)
 }
 
 async fn response(

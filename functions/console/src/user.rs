@@ -51,6 +51,7 @@ async fn identity(context: &Context<'_>, request: &Request) -> Result<(String, S
     let of_caller = |name| gateway::authorizer_context(request, name);
     let unauthenticated = || Problem::unauthenticated(&service.settings.issuer);
     let caller = of_caller("user_id").ok_or_else(unauthenticated)?;
+    context.accepted(of_caller("expires_at").and_then(|at| at.parse().ok()));
     if let Some(scopes) = of_caller("scopes") {
         return Ok((caller, Scope::from_json(&scopes).ok_or_else(unauthenticated)?));
     }

@@ -18,7 +18,7 @@ use hallpass_http::{
     routes::{self, Generate},
 };
 use hallpass_oidc::Provider;
-use hallpass_service::Context;
+use hallpass_service::{CallerExpiry, Context};
 use lambda_http::Request;
 
 mod authorise;
@@ -41,9 +41,10 @@ pub async fn handle(
     provider: Option<&Provider>,
     request: &Request,
 ) -> Response {
-    let context = &context.with_origin(gateway::origin(request));
+    let expiry = CallerExpiry::default();
+    let context = &context.of_request(gateway::origin(request), &expiry);
     let handling = Box::pin(response(context, provider, request));
-    gateway::respond(&context.service.settings, request, handling).await
+    expiry.shown_in(gateway::respond(&context.service.settings, request, handling).await)
 }
 
 async fn response(

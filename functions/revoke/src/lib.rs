@@ -8,7 +8,7 @@ use hallpass_http::{
     routes::{self, Revoke},
     view,
 };
-use hallpass_service::{Context, Revoker, authentication};
+use hallpass_service::{CallerExpiry, Context, Revoker, authentication};
 use hallpass_store::users::Written;
 use hallpass_token::{Actor, Note, UserId};
 use http::StatusCode;
@@ -26,13 +26,10 @@ pub use leaks::Leaks;
 
 /// Handles one request. `leaks` is that of [`Leaks::read`].
 pub async fn handle(context: &Context<'_>, leaks: Option<&Leaks>, request: &Request) -> Response {
-    let context = &context.with_origin(gateway::origin(request));
-    gateway::respond(
-        &context.service.settings,
-        request,
-        Box::pin(response(context, leaks, request)),
-    )
-    .await
+    let expiry = CallerExpiry::default();
+    let context = &context.of_request(gateway::origin(request), &expiry);
+    let handling = Box::pin(response(context, leaks, request));
+    expiry.shown_in(gateway::respond(&context.service.settings, request, handling).await)
 }
 
 async fn response(

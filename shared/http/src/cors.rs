@@ -56,7 +56,8 @@ pub fn allow(settings: &Settings, headers: &HeaderMap, response: &mut Response) 
         return false;
     };
     let exposed = HeaderValue::from_static(
-        "WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location, Hallpass-Effective-At",
+        "WWW-Authenticate, X-WWW-Authenticate, Retry-After, Location, Hallpass-Effective-At, \
+         Hallpass-Token-Expires",
     );
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);

@@ -61,7 +61,7 @@ pub async fn admit(context: &Context<'_>, headers: &HeaderMap) -> Result<Admitte
     }
 }
 
-/// Verifies the text of a token.
+/// Verifies the text of the token that a request carries.
 ///
 /// # Errors
 /// Returns 401 with the rejection reason, and 503 if the token cannot be verified.
@@ -72,6 +72,7 @@ pub async fn admit_text(context: &Context<'_>, text: &Text) -> Result<Admitted, 
     let verified = service.store.verify(&keyring, issuer, text, now).await?;
     let admitted = accepted(context, verified).await?;
     service.finish_rotation(&admitted, now, context.origin).await?;
+    context.accepted(admitted.record.expires_at);
     Ok(admitted)
 }
 
@@ -91,7 +92,7 @@ pub async fn admit_to_issue(
     }
 }
 
-/// Verifies the text of a token, for a route that creates a token. Also returns the change marks of
+/// Verifies the text of the token that a request carries, for a route that creates a token. Also returns the change marks of
 /// the user.
 ///
 /// # Errors
@@ -106,6 +107,7 @@ pub async fn admit_text_to_issue(
     let verified = service.store.verify_to_issue(&keyring, issuer, text, now).await?;
     let marked = accepted(context, verified).await?;
     service.finish_rotation(&marked.value, now, context.origin).await?;
+    context.accepted(marked.value.record.expires_at);
     Ok(marked)
 }
 

@@ -37,6 +37,6 @@ pub mod session;
 pub mod users;
 pub mod validate;
 
-pub use context::Context;
+pub use context::{CallerExpiry, Context};
 pub use revocation::Revoker;
 pub use service::Service;

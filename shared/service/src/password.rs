@@ -34,7 +34,7 @@ struct Attempt<'a> {
 
 /// Returns the user with this name and password.
 pub async fn check_password(context: &Context<'_>, login: Login) -> Result<Marked<User>, Problem> {
-    let Context { service, now, randomness, origin } = *context;
+    let Context { service, now, randomness, origin, .. } = *context;
     let source_ip = origin.source_ip.unwrap_or_default();
     let name = NameKey::new(login.username());
     let counters = attempts::counters(&name, source_ip, now);
