@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
+use hallpass_audit::Kind;
 use hallpass_runtime::settings::reference::{AWS_SETTINGS, SETTINGS, Setting};
 use hallpass_token::Reason;
 use tests::{TEMPLATE, generated};
@@ -161,6 +162,20 @@ fn every_rejection_reason_is_explained_in_the_order_of_the_checks() {
     let at: Vec<Option<usize>> =
         shown.iter().map(|reason| text.find(&format!("\n| `{reason}` |"))).collect();
     assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{shown:?} {at:?}");
+}
+
+#[test]
+fn every_kind_of_event_is_explained() {
+    let page = page("events.md");
+    let (_, kinds) = page.split_once("## Kinds").unwrap();
+    let (kinds, _) = kinds.split_once("\n## ").unwrap();
+    let rows = kinds.lines().filter(|line| line.starts_with("| `"));
+    let names = rows.flat_map(|row| row.split('|').nth(1).unwrap().split(", "));
+    let mut explained: Vec<_> = names.map(|name| name.trim().trim_matches('`')).collect();
+    let mut known: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();
+    explained.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(explained, known);
 }
 
 #[test]
