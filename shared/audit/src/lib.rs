@@ -13,7 +13,7 @@
 //! | [`verify`], [`finding`] | proves that log and table are complete and unchanged |
 //! | [`listing`] | which entries a list shows |
 //! | [`history`] | the last changes of a token, for its page |
-//! | [`mod@usage`], [`network`] | when, from where and by which clients a token is used |
+//! | [`mod@usage`] | when, from where and by which clients a token is used |
 //! | [`hour`], [`sum`] | shared types |
 
 pub mod digest;
@@ -25,7 +25,6 @@ pub mod hour;
 pub mod image;
 mod instant;
 pub mod listing;
-pub mod network;
 pub mod object;
 #[cfg(test)]
 mod sample;

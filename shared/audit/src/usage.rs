@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use hallpass_token::{Timestamp, TokenId, Value};
+use hallpass_token::{
+    Timestamp, TokenId, Value,
+    network::{agent, network},
+};
 use serde_json::{Value as Json, json};
 
-use crate::{
-    image::{Image, Unreadable, attribute},
-    network,
-};
+use crate::image::{Image, Unreadable, attribute};
 
 /// The number of days that are kept.
 pub const MAX_DAYS: usize = 90;
@@ -32,9 +32,9 @@ pub struct Use {
     pub token_id: TokenId,
     /// The time of the use.
     pub at: Timestamp,
-    /// The network of the caller, as [`network::network`] returns it.
+    /// The network of the caller, as [`network`] returns it.
     pub network: Option<String>,
-    /// The first product of the caller's `User-Agent`, as [`network::agent`] returns it.
+    /// The first product of the caller's `User-Agent`, as [`agent`] returns it.
     pub agent: Option<String>,
 }
 
@@ -51,8 +51,8 @@ pub fn usage(old: &Image, new: &Image) -> Option<Use> {
     (is_use && before.is_none_or(|before| before < at)).then(|| Use {
         token_id,
         at,
-        network: text(attribute::LAST_USED_FROM).and_then(network::network),
-        agent: text(attribute::LAST_USED_AGENT).and_then(network::agent).map(str::to_owned),
+        network: text(attribute::LAST_USED_FROM).and_then(network),
+        agent: text(attribute::LAST_USED_AGENT).and_then(agent).map(str::to_owned),
     })
 }
 

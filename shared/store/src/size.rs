@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use hallpass_token::{Actor, Origin, Reason, Record, Revocation, Timestamp};
+use hallpass_token::{Actor, Origin, Reason, Record, Revocation, Timestamp, network::MAX_AGENT};
 
 use crate::item::{self, Item};
 
@@ -48,9 +48,9 @@ pub fn excess(record: &Record) -> Option<usize> {
     item.insert(item::VERSION.to_owned(), AttributeValue::N("9".repeat(VERSION_DIGITS)));
     let long = |length: usize| item::text("x".repeat(length));
     item.insert(item::LAST_USED_FROM.to_owned(), long(Origin::MAX_LENGTH));
-    item.insert(item::LAST_USED_AGENT.to_owned(), long(Origin::MAX_AGENT_LENGTH));
+    item.insert(item::LAST_USED_AGENT.to_owned(), long(MAX_AGENT));
     item.insert(item::REUSED_FROM.to_owned(), long(Origin::MAX_LENGTH));
-    item.insert(item::REUSED_AGENT.to_owned(), long(Origin::MAX_AGENT_LENGTH));
+    item.insert(item::REUSED_AGENT.to_owned(), long(MAX_AGENT));
     item.insert(item::CHANGED_AT.to_owned(), item::number(at));
     item.insert(item::CHANGED_BY.to_owned(), long(Actor::MAX_LENGTH));
     item.insert(item::CHANGED_FROM.to_owned(), long(Origin::MAX_LENGTH));

@@ -2,13 +2,11 @@
 //! [`Cause`] into its item, and every line of the log that follows from a request names its
 //! [`Origin`].
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::fmt;
 
 use crate::{
     id::{TokenId, UserId},
+    network,
     redact::redact,
     timestamp::Timestamp,
 };
@@ -81,9 +79,6 @@ impl<'a> Origin<'a> {
     /// IPv6 address 39.
     pub const MAX_LENGTH: usize = 40;
 
-    /// The maximum length of an agent, in bytes. A longer one is cut.
-    pub const MAX_AGENT_LENGTH: usize = 64;
-
     /// Creates an origin. A value that is longer than any that AWS gives is left out.
     pub fn new(source_ip: Option<&'a str>, request_id: Option<&'a str>) -> Self {
         let known = |text: &&str| !text.is_empty() && text.len() <= Self::MAX_LENGTH;
@@ -94,32 +89,13 @@ impl<'a> Origin<'a> {
     /// Returns the origin with the first product of this `User-Agent` (RFC 9110 section 10.1.5).
     #[must_use]
     pub fn with_user_agent(self, header: Option<&'a str>) -> Self {
-        Self { agent: header.and_then(product), ..self }
+        Self { agent: header.and_then(network::agent), ..self }
     }
 
-    /// The network of the source address: the /24 of IPv4, the /56 of IPv6.
+    /// The [network](network::network) of the source address.
     pub fn network(&self) -> Option<String> {
-        match self.source_ip?.parse::<IpAddr>().ok()?.to_canonical() {
-            IpAddr::V4(address) => {
-                let [a, b, c, _] = address.octets();
-                Some(format!("{a}.{b}.{c}.0/24"))
-            }
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                let network = Ipv6Addr::new(a, b, c, d & 0xff00, 0, 0, 0, 0);
-                Some(format!("{network}/56"))
-            }
-        }
+        network::network(self.source_ip?)
     }
-}
-
-/// Returns the name of the first product of a `User-Agent`, without its version.
-fn product(header: &str) -> Option<&str> {
-    // The characters of a token (RFC 9110 section 5.6.2).
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let end =
-        header.bytes().take(Origin::MAX_AGENT_LENGTH).take_while(|byte| is_part(*byte)).count();
-    header.get(..end).filter(|product| !product.is_empty())
 }
 
 impl fmt::Display for Actor<'_> {
@@ -222,31 +198,5 @@ mod tests {
         let given = Origin::new(Some("192.0.2.1"), Some("id"));
         let expected = Origin { source_ip: Some("192.0.2.1"), request_id: Some("id"), agent: None };
         assert_eq!(given, expected);
-    }
-
-    #[test]
-    fn an_agent_is_the_first_product_of_the_header() {
-        let check = |header: &str, expected: Option<&str>| {
-            let origin = Origin::default().with_user_agent(Some(header));
-            assert_eq!(origin.agent, expected, "{header}");
-        };
-        check("curl/8.5.0", Some("curl"));
-        check("Mozilla/5.0 (X11; Linux x86_64)", Some("Mozilla"));
-        check("", None);
-        check("(comment)", None);
-        check("ä/1", None);
-        check(&"x".repeat(100), Some(&"x".repeat(64)));
-    }
-
-    #[test]
-    fn a_network_is_an_ipv4_24_or_an_ipv6_56() {
-        let check = |address: &str, expected: Option<&str>| {
-            let origin = Origin::new(Some(address), None);
-            assert_eq!(origin.network().as_deref(), expected, "{address}");
-        };
-        check("192.0.2.77", Some("192.0.2.0/24"));
-        check("2001:db8:1:2ff::1", Some("2001:db8:1:200::/56"));
-        check("::ffff:192.0.2.1", Some("192.0.2.0/24"));
-        check("not an address", None);
     }
 }

@@ -10,7 +10,7 @@
 //! | [`cursor`] | encrypts a position in a list, so that a client can neither read nor forge it |
 //! | [`keyring`] | the signing keys, and the subkey of each format |
 //! | [`record`] | the stored record of a token |
-//! | [`cause`] | who changes a record or a user, from where and why |
+//! | [`cause`], [`network`] | who changes a record or a user, from where and why |
 //! | [`user`], [`fingerprint`] | the user, and the attributes that a token is bound to |
 //! | [`snapshot`] | digests of those attributes, so that a rejection can name the one that changed |
 //! | [`family`] | tokens created from one another, and the families that they issued |
@@ -26,6 +26,7 @@ pub mod fingerprint;
 pub mod id;
 pub mod keyring;
 pub mod lifecycle;
+pub mod network;
 pub mod period;
 pub mod reason;
 pub mod record;

@@ -1,6 +1,6 @@
-//! Where a use came from, reduced to what an owner can recognize.
+//! Where a request comes from, reduced to what an owner can recognize.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The network of an address: the /24 of IPv4, the /56 of IPv6, as the rate limit of log-ins has
 /// it. An IPv4 address in IPv6 form counts as IPv4. A text that already is such a network is
@@ -15,8 +15,8 @@ pub fn network(text: &str) -> Option<String> {
         }
         IpAddr::V6(ip) => {
             let [a, b, c, d, ..] = ip.segments();
-            let d = d & 0xff00;
-            (format!("{a:x}:{b:x}:{c:x}:{d:x}::/56"), "56")
+            let network = Ipv6Addr::new(a, b, c, d & 0xff00, 0, 0, 0, 0);
+            (format!("{network}/56"), "56")
         }
     };
     length.is_none_or(|length| length == known).then_some(network)
@@ -48,6 +48,8 @@ mod tests {
         check("192.0.2.0/16", None);
         check("2001:db8:1:2345:6::7", Some("2001:db8:1:2300::/56"));
         check("2001:db8:1:2300::/56", Some("2001:db8:1:2300::/56"));
+        check("2001:db8:0:0:0:0:0:0/56", Some("2001:db8::/56"));
+        check("::1", Some("::/56"));
         check("2001:db8:1:2300::/64", None);
         check("2001:db8::/56/56", None);
         check("unknown", None);
