@@ -180,7 +180,7 @@ async fn a_missing_or_malformed_value_is_named() {
         .await;
     for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
         around.rejected(variable, "yes", &format!("{variable}: must be true or false")).await;
-        let combined = format!("{variable}: must not be combined with HALLPASS_DYNAMODB_ENDPOINT");
+        let combined = format!("{variable}: must not be combined with an endpoint of its own");
         around.rejected(variable, "true", &combined).await;
     }
     for variable in ["HALLPASS_USERS_TABLE", "HALLPASS_TOKENS_TABLE"] {
@@ -189,6 +189,25 @@ async fn a_missing_or_malformed_value_is_named() {
             let error =
                 around.rejected(variable, &table, &format!("{variable}: reading a table: ")).await;
             assert!(error.ends_with(&format!(": {table}")), "{error}");
+        }
+    }
+}
+
+/// The endpoint of a service would be used in place of the one with FIPS 140 cryptography.
+#[test]
+fn the_endpoint_of_any_service_excludes_the_variants_of_the_region() {
+    for service in ["DYNAMODB", "SECRETS", "S3", "KMS", "EVENTS"] {
+        let endpoint = format!("HALLPASS_{service}_ENDPOINT");
+        for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+            let lookup = |name: &str| match name {
+                "AWS_REGION" => Some("eu-west-1".to_owned()),
+                "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("key".to_owned()),
+                name if name == variable => Some("true".to_owned()),
+                name if name == endpoint => Some("https://localhost:8000".to_owned()),
+                _ => None,
+            };
+            let connection = hallpass_service::service::connection(&lookup);
+            assert_eq!(connection.unwrap_err().name, variable, "{endpoint}");
         }
     }
 }

@@ -177,6 +177,15 @@ pub fn http_client(
     connect::http_client(trust).map_err(|error| ConfigError::new(BUNDLE, error))
 }
 
+/// The settings with an endpoint in the place of the region's.
+const ENDPOINTS: [&str; 5] = [
+    "HALLPASS_DYNAMODB_ENDPOINT",
+    "HALLPASS_SECRETS_ENDPOINT",
+    "HALLPASS_S3_ENDPOINT",
+    "HALLPASS_KMS_ENDPOINT",
+    "HALLPASS_EVENTS_ENDPOINT",
+];
+
 /// Reads the same as [`connection`], with a given HTTP client.
 ///
 /// # Errors
@@ -187,13 +196,13 @@ pub fn connection_over(
 ) -> Result<Connection, ConfigError> {
     let dynamodb_endpoint = settings::endpoint(lookup, "HALLPASS_DYNAMODB_ENDPOINT")?;
     let secrets_endpoint = settings::endpoint(lookup, "HALLPASS_SECRETS_ENDPOINT")?;
-    let has_endpoint = dynamodb_endpoint.is_some() || secrets_endpoint.is_some();
+    let has_endpoint = ENDPOINTS.iter().any(|name| settings::text(lookup, name).is_some());
     // https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html
     let variant = |name| match settings::text(lookup, name).as_deref() {
         None | Some("false") => Ok(false),
         Some("true") if has_endpoint => Err(ConfigError::new(
             name,
-            "must not be combined with HALLPASS_DYNAMODB_ENDPOINT or HALLPASS_SECRETS_ENDPOINT",
+            "must not be combined with an endpoint of its own, such as HALLPASS_DYNAMODB_ENDPOINT",
         )),
         Some("true") => Ok(true),
         Some(_) => Err(ConfigError::new(name, "must be true or false")),
