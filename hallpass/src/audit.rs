@@ -34,7 +34,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// List what happened, the newest first, by default in the last 30 days
     List(ListArgs),
-    /// Write all entries as lines of JSON: those of tokens, then those of users, each in their order
+    /// Write all entries as lines of JSON: those of tokens, then those of users, each in their
+    /// order
     Export(ExportArgs),
 }
 

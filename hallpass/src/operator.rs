@@ -38,8 +38,8 @@ impl Stack {
 }
 
 /// Returns the ARN of the caller
-/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>), which takes no
-/// permission.
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>), which takes
+/// no permission.
 async fn arn(connection: &Connection) -> Option<String> {
     let config = aws_sdk_sts::config::Builder::from(&connection.patient(None))
         .timeout_config(TimeoutConfig::builder().operation_timeout(LIMIT).build())

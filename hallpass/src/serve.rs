@@ -51,9 +51,9 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "PORT", default_value_t = 3444, value_parser = port, requires = "upstream")]
     upstream_port: u16,
     /// Let a request to your API pass only if its token has this permission; the pattern is a path
-    /// such as `/reports/*`, or a method and a path such as `GET /reports/*`. Without `=PERMISSION`,
-    /// every live token passes. A path that no pattern names is denied. Can be repeated [default:
-    /// every live token passes everywhere]
+    /// such as `/reports/*`, or a method and a path such as `GET /reports/*`. Without
+    /// `=PERMISSION`, every live token passes. A path that no pattern names is denied. Can be
+    /// repeated [default: every live token passes everywhere]
     #[arg(long, value_name = "PATTERN=PERMISSION", value_parser = rule, requires = "upstream")]
     protect: Vec<Value>,
 }

@@ -63,8 +63,8 @@ pub enum Command {
     /// Add or remove a maintainer, who manages the tokens of a service account
     #[command(subcommand)]
     Maintainer(maintainer::MaintainerCommand),
-    /// Link a user to an identity at the identity provider, with which the user then signs in to the
-    /// pages
+    /// Link a user to an identity at the identity provider, with which the user then signs in to
+    /// the pages
     Link(link::LinkArgs),
     /// Unlink a user from the identity and invalidate the user's tokens
     Unlink(Name),

@@ -1,5 +1,5 @@
-//! What notify keeps: the audit log in a real S3, events on a real bus, and the notes of tokens. The
-//! stack is that of `hallpass dev`, with the real stream of its table.
+//! What notify keeps: the audit log in a real S3, events on a real bus, and the notes of tokens.
+//! The stack is that of `hallpass dev`, with the real stream of its table.
 
 use std::{fs, time::Duration};
 

@@ -1,5 +1,6 @@
-//! Portal sessions: how often and how long a link works, and how a session ends. `portal/callers.rs`
-//! tests who can ask for a link, and `portal/rights.rs` what a session is permitted to do.
+//! Portal sessions: how often and how long a link works, and how a session ends.
+//! `portal/callers.rs` tests who can ask for a link, and `portal/rights.rs` what a session is
+//! permitted to do.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};

@@ -276,8 +276,8 @@ fn rejected(name: &str) -> Vec<&'static str> {
         "HALLPASS_EXPIRY_NOTICES" | "HALLPASS_ON_REUSE" | "HALLPASS_LEAK_KEYS_URL" => {
             rejected_of_events(name)
         }
-        // The first takes the place of the keyring itself. The template gives the next two the names
-        // of its own resources, and every text can be a bus.
+        // The first takes the place of the keyring itself. The template gives the next two the
+        // names of its own resources, and every text can be a bus.
         "HALLPASS_KEYS_SECRET"
         | "HALLPASS_AUDIT_BUCKET"
         | "HALLPASS_AUDIT_KEY"

@@ -100,7 +100,8 @@ pub(crate) async fn as_rarog(
     Ok(problem::json(StatusCode::OK, &shown.map(one).collect::<Vec<_>>()))
 }
 
-/// Rejects unknown query parameters, because a misspelt one would list something else. The error repeats the parameter only if it looks like a name.
+/// Rejects unknown query parameters, because a misspelt one would list something else. The error
+/// repeats the parameter only if it looks like a name.
 pub(crate) fn reject_unknown_parameters(request: &Request, known: &[&str]) -> Result<(), Problem> {
     let Some(parameters) = request.query_string_parameters_ref() else { return Ok(()) };
     match parameters.iter().map(|(name, _)| name).find(|name| !known.contains(name)) {

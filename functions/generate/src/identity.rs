@@ -1,4 +1,5 @@
-//! The user of an identity: one who is linked to it, one whom the first sign-in links, or a new one.
+//! The user of an identity: one who is linked to it, one whom the first sign-in links, or a new
+//! one.
 
 use hallpass_http::Problem;
 use hallpass_oidc::SignedIn;

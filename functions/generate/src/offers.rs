@@ -1,5 +1,5 @@
-//! Offers: an administrator prepares a token for a user, and the user alone sees its text. The token
-//! does not exist before the user accepts it.
+//! Offers: an administrator prepares a token for a user, and the user alone sees its text. The
+//! token does not exist before the user accepts it.
 
 use std::time::Duration;
 
@@ -73,8 +73,8 @@ pub(crate) async fn offer(
 
 /// Issues the offered token to the signed-in user, in place of the offer.
 ///
-/// The user has signed in at the identity provider, or with the password that was set when the token
-/// was offered: an administrator who has set another could sign in as the user.
+/// The user has signed in at the identity provider, or with the password that was set when the
+/// token was offered: an administrator who has set another could sign in as the user.
 pub(crate) async fn accept(
     context: &Context<'_>,
     sent: &Submitted,

@@ -18,8 +18,8 @@ use serde::Serialize;
 
 use crate::Notify;
 
-/// The time after an hour from which its digest is written: longer than an invocation takes, so that
-/// most objects of the hour exist.
+/// The time after an hour from which its digest is written: longer than an invocation takes, so
+/// that most objects of the hour exist.
 const SETTLED: Duration = Duration::from_secs(5 * 60);
 
 /// The number of hours for which an object can be late: the stream keeps a record for a day.
@@ -82,8 +82,8 @@ impl Notify {
 }
 
 impl Last {
-    /// Reads the last [`LATE`] digests. The next one considers the objects of its own hour and of as
-    /// many hours before it, and no earlier digest has one of these.
+    /// Reads the last [`LATE`] digests. The next one considers the objects of its own hour and of
+    /// as many hours before it, and no earlier digest has one of these.
     async fn read(bucket: &Bucket, current: Hour) -> Result<Self, Failure> {
         let count = usize::try_from(LATE).unwrap_or(usize::MAX);
         let recent = current.before(LATE.saturating_mul(2)).path();

@@ -1,9 +1,9 @@
 //! Derives from the stream of the table of tokens what happened, and keeps it: first in the audit
 //! log, then on the bus, then in the notes of the tokens.
 //!
-//! No change waits for notify, and none fails because of it. A batch that cannot be kept is delivered
-//! again until it is. Everything that notify does can be repeated: an object of the log has one key,
-//! and an event one ID.
+//! No change waits for notify, and none fails because of it. A batch that cannot be kept is
+//! delivered again until it is. Everything that notify does can be repeated: an object of the log
+//! has one key, and an event one ID.
 //!
 //! | module | contents |
 //! |---|---|

@@ -110,9 +110,10 @@ impl Prune {
         })
     }
 
-    /// Handles one event, at the time of the cause, which every change names. When `may_go_on` returns false, a sweep stops after the current part, and
-    /// the next sweep continues there. The remaining stream records are reported as failed, and
-    /// continue when Lambda delivers them again.
+    /// Handles one event, at the time of the cause, which every change names. When `may_go_on`
+    /// returns false, a sweep stops after the current part, and the next sweep continues there. The
+    /// remaining stream records are reported as failed, and continue when Lambda delivers them
+    /// again.
     ///
     /// # Errors
     /// Returns [`Undone`] if DynamoDB fails during a sweep, or if a stream record has no sequence

@@ -1,12 +1,13 @@
-//! Expiry notices. The hourly sweep marks the records of tokens that expire soon, once for each of a
-//! few times before expiry. Notify turns each mark into an event.
+//! Expiry notices. The hourly sweep marks the records of tokens that expire soon, once for each of
+//! a few times before expiry. Notify turns each mark into an event.
 
 use std::time::Duration;
 
 use hallpass_runtime::settings::{self, ConfigError, Lookup};
 use hallpass_token::{Period, Record, Timestamp};
 
-/// The times before expiry at which a notice is sent (`HALLPASS_EXPIRY_NOTICES`), the longest first.
+/// The times before expiry at which a notice is sent (`HALLPASS_EXPIRY_NOTICES`), the longest
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notices(Vec<Duration>);
 

@@ -1,5 +1,5 @@
-//! Keeps what happened to users: in the audit log first, then on the bus. Prune is the one reader of
-//! the stream of users.
+//! Keeps what happened to users: in the audit log first, then on the bus. Prune is the one reader
+//! of the stream of users.
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use hallpass_audit::{Area, Entry, Event, Image, Object, Written};

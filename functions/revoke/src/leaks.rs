@@ -28,7 +28,8 @@ pub struct Leaks {
     cache: Arc<KeyCache>,
 }
 
-/// The setting with another URL of the keys than GitHub's, such as that of a GitHub Enterprise Server.
+/// The setting with another URL of the keys than GitHub's, such as that of a GitHub Enterprise
+/// Server.
 const KEYS_URL: &str = "HALLPASS_LEAK_KEYS_URL";
 
 /// The number of tokens that are looked up and revoked concurrently.
@@ -53,8 +54,8 @@ impl Leaks {
         if settings::text(lookup, "HALLPASS_PREFIX").is_none() {
             return Ok(None);
         }
-        // GitHub's certificate is of an authority that the system trusts. One that cannot be read is
-        // not trusted; if it is needed, the TLS handshake fails.
+        // GitHub's certificate is of an authority that the system trusts. One that cannot be read
+        // is not trusted; if it is needed, the TLS handshake fails.
         let trust = Trust::from_certificates(rustls_native_certs::load_native_certs().certs);
         let https =
             Https::new(trust).map_err(|failure| ConfigError::new(KEYS_URL, failure.report()))?;

@@ -23,8 +23,8 @@ pub struct IssueArgs {
     /// Description of the token
     #[arg(long)]
     description: Option<String>,
-    /// Lifetime of the token, such as 90s, 15m, 12h, 30d, 2w, "1 month" or P30D [default: the stack's
-    /// setting]
+    /// Lifetime of the token, such as 90s, 15m, 12h, 30d, 2w, "1 month" or P30D [default: the
+    /// stack's setting]
     #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
     expires_in: Option<String>,
     /// Expiry of the token, an RFC 3339 timestamp such as 2027-01-31T09:30:00Z

@@ -97,8 +97,8 @@ fn name(issuer: &Issuer, pattern: &Pattern) -> String {
     words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// Rules of gitleaks (<https://github.com/gitleaks/gitleaks#configuration>). It compares keywords in
-/// lower case.
+/// Rules of gitleaks (<https://github.com/gitleaks/gitleaks#configuration>). It compares keywords
+/// in lower case.
 fn gitleaks(rules: &[(String, Pattern)]) -> String {
     let mut text = String::from(
         "# Rules of gitleaks. To keep its default rules as well, begin the file with:\n\

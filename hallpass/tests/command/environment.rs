@@ -1,5 +1,5 @@
-//! The variables that stand for options. An option takes precedence, and an empty variable counts as
-//! absent.
+//! The variables that stand for options. An option takes precedence, and an empty variable counts
+//! as absent.
 
 use tempfile::TempDir;
 use tokio::process::Command;

@@ -67,8 +67,8 @@ pub struct Link {
 pub struct Digest {
     /// The hour.
     pub hour: Hour,
-    /// The objects that no earlier digest lists, sorted by key. An object whose batch was late has a
-    /// key of an earlier hour.
+    /// The objects that no earlier digest lists, sorted by key. An object whose batch was late has
+    /// a key of an earlier hour.
     pub objects: Vec<Listed>,
     /// The digest of the hour before. The first digest of a log has none.
     pub previous: Option<Link>,

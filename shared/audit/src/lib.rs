@@ -1,7 +1,7 @@
 //! Events, the audit log and usage.
 //!
-//! Every change of a token is one conditional write of its record, so the stream of the table is the
-//! complete source of what happened. This crate derives from it what is published, kept and
+//! Every change of a token is one conditional write of its record, so the stream of the table is
+//! the complete source of what happened. This crate derives from it what is published, kept and
 //! verified. It is pure: it knows nothing about AWS, the network, the clock or the random source.
 //!
 //! | module | contents |

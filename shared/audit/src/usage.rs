@@ -39,8 +39,8 @@ pub struct Use {
 }
 
 /// Returns the use that an update of a record stands for: the version is the same and
-/// [`attribute::LAST_USED_AT`] is later. Returns `None` for a change, for an item that is no record,
-/// and for a use that cannot be read, because a use is no reason to deliver a batch again.
+/// [`attribute::LAST_USED_AT`] is later. Returns `None` for a change, for an item that is no
+/// record, and for a use that cannot be read, because a use is no reason to deliver a batch again.
 pub fn usage(old: &Image, new: &Image) -> Option<Use> {
     let token_id = new.token_id().ok()?;
     let is_use =

@@ -86,8 +86,8 @@ pub struct Report {
     pub equal: u64,
     /// Records whose last change is too new to be in the log, or that were due to be purged.
     pub pending: u64,
-    /// Records without an entry that were issued and last changed before the log began, by their own
-    /// account: the log has nothing to compare them with.
+    /// Records without an entry that were issued and last changed before the log began, by their
+    /// own account: the log has nothing to compare them with.
     pub predating: u64,
     /// Findings.
     pub findings: u64,
@@ -228,8 +228,8 @@ impl Verifier {
         self.entries(&listed.key, bytes);
     }
 
-    /// Takes an object of the bucket into account, with the time at which it was last written. Those
-    /// that digests list are included.
+    /// Takes an object of the bucket into account, with the time at which it was last written.
+    /// Those that digests list are included.
     pub fn seen(&mut self, key: &str, written_at: Timestamp) {
         if !self.listed.contains(key) {
             self.unlisted.insert(key.to_owned(), written_at);

@@ -47,8 +47,8 @@ pub fn set(name: &str, value: &str, path: &str, lifetime: Duration) -> String {
     build(name, value, path, lifetime, SameSite::Strict)
 }
 
-/// Returns the same for a cookie that the browser also sends when another site leads to a page here,
-/// as an identity provider does.
+/// Returns the same for a cookie that the browser also sends when another site leads to a page
+/// here, as an identity provider does.
 pub fn set_lax(name: &str, value: &str, path: &str, lifetime: Duration) -> String {
     build(name, value, path, lifetime, SameSite::Lax)
 }

@@ -60,8 +60,8 @@ where
 }
 
 /// Runs the handler of a request and completes its response. Preflight requests never reach the
-/// handler, and a handler that takes longer than [`Settings::request_limit`] is cancelled. Rejections and failures
-/// are logged, and security and CORS headers are added.
+/// handler, and a handler that takes longer than [`Settings::request_limit`] is cancelled.
+/// Rejections and failures are logged, and security and CORS headers are added.
 pub async fn respond(
     settings: &Settings,
     request: &Request,

@@ -107,8 +107,8 @@ impl Problem {
         problem
     }
 
-    /// Names who tried to log in, for the log: the ID of the user, or a digest of a name that no user
-    /// has.
+    /// Names who tried to log in, for the log: the ID of the user, or a digest of a name that no
+    /// user has.
     #[must_use]
     pub fn of_login(mut self, login: String) -> Self {
         self.0.login = Some(login);
@@ -120,8 +120,8 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "Signing in with a password is disabled")
     }
 
-    /// 409: the response of the identity provider does not belong to a sign-in of this browser, or was
-    /// used before.
+    /// 409: the response of the identity provider does not belong to a sign-in of this browser, or
+    /// was used before.
     pub fn stale_sign_in() -> Self {
         let mut problem = Self::conflict("This sign-in is out of date. Sign in again");
         problem.0.counts_as = "login_failed";

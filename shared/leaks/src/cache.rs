@@ -18,8 +18,8 @@ use crate::{
 /// How long the keys are used before they are looked up again.
 pub const REFRESH: Duration = Duration::from_secs(3_600);
 
-/// The shortest time between two attempts. Anyone can send a request with an unknown key, so it leads
-/// to few requests to GitHub.
+/// The shortest time between two attempts. Anyone can send a request with an unknown key, so it
+/// leads to few requests to GitHub.
 pub const INTERVAL: Duration = Duration::from_secs(300);
 
 /// Why the keys could not be fetched.
@@ -70,9 +70,9 @@ pub struct Verified<'a> {
 impl KeyCache {
     /// Verifies the signature of a request.
     ///
-    /// Calls `fetch` at most once, with the `ETag` of the known keys: if no keys are known, if they are
-    /// older than [`REFRESH`], or if the request names another one; and never within [`INTERVAL`] of
-    /// the last call. Known keys stay valid if they cannot be fetched again.
+    /// Calls `fetch` at most once, with the `ETag` of the known keys: if no keys are known, if they
+    /// are older than [`REFRESH`], or if the request names another one; and never within
+    /// [`INTERVAL`] of the last call. Known keys stay valid if they cannot be fetched again.
     ///
     /// # Errors
     /// Returns [`Error::UnknownKey`], [`Error::Signature`] or [`Error::Unavailable`].

@@ -14,8 +14,8 @@ pub const URL: &str = "https://api.github.com/meta/public_keys/secret_scanning";
 pub const MAX_DOCUMENT: usize = 256 * 1024;
 
 /// The `SubjectPublicKeyInfo` of every key on P-256 (RFC 5480 section 2) before its uncompressed
-/// point of 65 bytes: the algorithm, the curve, and the start of the bit string. DER has one encoding
-/// of it.
+/// point of 65 bytes: the algorithm, the curve, and the start of the bit string. DER has one
+/// encoding of it.
 const P256: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -24,8 +24,8 @@ const P256: [u8; 26] = [
 /// The length of an uncompressed point on P-256 (SEC 1 section 2.3.3).
 const POINT: usize = 65;
 
-/// The published keys, by their IDs. Those that are no longer current verify as well: GitHub publishes
-/// them for the reports that they have signed.
+/// The published keys, by their IDs. Those that are no longer current verify as well: GitHub
+/// publishes them for the reports that they have signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys(BTreeMap<String, Vec<u8>>);
 
@@ -71,8 +71,8 @@ impl Keys {
         self.0.contains_key(id)
     }
 
-    /// Whether the key with this ID has signed the message: ECDSA on P-256 with SHA-256 (FIPS 186-5),
-    /// in ASN.1 DER. Returns `None` if no key has this ID.
+    /// Whether the key with this ID has signed the message: ECDSA on P-256 with SHA-256 (FIPS
+    /// 186-5), in ASN.1 DER. Returns `None` if no key has this ID.
     pub fn verify(&self, id: &str, message: &[u8], signature: &[u8]) -> Option<bool> {
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, self.0.get(id)?);
         Some(key.verify(message, signature).is_ok())

@@ -3,8 +3,8 @@
 use hallpass_token::{Text, secret::Digest};
 
 /// The secret of one sign-in, which only a cookie of the browser holds. The provider gets values
-/// that are derived from it and do not reveal it, so that nothing needs to be stored between the two
-/// requests of a sign-in.
+/// that are derived from it and do not reveal it, so that nothing needs to be stored between the
+/// two requests of a sign-in.
 pub struct Flow(Text);
 
 impl Flow {

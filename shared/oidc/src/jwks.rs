@@ -77,8 +77,8 @@ impl Algorithm {
         }
     }
 
-    /// Returns the left half of the hash of a text in base64url, the claim `at_hash` (OpenID Connect
-    /// Core 1.0 section 3.1.3.6).
+    /// Returns the left half of the hash of a text in base64url, the claim `at_hash` (OpenID
+    /// Connect Core 1.0 section 3.1.3.6).
     pub(crate) fn half_hash(self, text: &str) -> String {
         let hash = match self {
             Self::Rs256 | Self::Es256 => &digest::SHA256,
@@ -91,8 +91,8 @@ impl Algorithm {
 }
 
 impl Keys {
-    /// Parses a JWK set. Keys of other types and for other purposes are skipped, as RFC 7517 section
-    /// 5 asks. Returns `None` if it is not a JWK set.
+    /// Parses a JWK set. Keys of other types and for other purposes are skipped, as RFC 7517
+    /// section 5 asks. Returns `None` if it is not a JWK set.
     pub(crate) fn parse(json: &[u8]) -> Option<Self> {
         let set: JwkSet = serde_json::from_slice(json).ok()?;
         let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());

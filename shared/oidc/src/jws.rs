@@ -1,5 +1,5 @@
-//! The signature of a token of the provider (RFC 7515, compact form), and the claims that an ID token
-//! and a logout token have in common.
+//! The signature of a token of the provider (RFC 7515, compact form), and the claims that an ID
+//! token and a logout token have in common.
 
 use std::time::Duration;
 

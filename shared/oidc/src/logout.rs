@@ -20,8 +20,8 @@ pub(crate) struct Logout {
 /// The event of a logout (section 2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// Checks a logout token (section 2.6). It must name a subject: the sessions of a user can be found,
-/// those of a session at the provider alone cannot.
+/// Checks a logout token (section 2.6). It must name a subject: the sessions of a user can be
+/// found, those of a session at the provider alone cannot.
 ///
 /// # Errors
 /// Returns a [`TokenError`].

@@ -55,8 +55,8 @@ pub struct Response {
 pub struct SignedIn {
     /// The user's identity.
     pub identity: Identity,
-    /// The subject, by which an administrator links the identity to a user. It is not secret, and can
-    /// have any characters.
+    /// The subject, by which an administrator links the identity to a user. It is not secret, and
+    /// can have any characters.
     pub subject: String,
     /// The session at the provider.
     pub session: ProviderSession,
@@ -181,8 +181,8 @@ impl Provider {
     }
 
     /// Returns the URL to which the browser is sent to sign out at the provider (OpenID Connect
-    /// RP-Initiated Logout 1.0 section 2), or `None` if the provider has none. Hallpass does not keep
-    /// ID tokens, so that the provider may ask the user to confirm.
+    /// RP-Initiated Logout 1.0 section 2), or `None` if the provider has none. Hallpass does not
+    /// keep ID tokens, so that the provider may ask the user to confirm.
     ///
     /// # Errors
     /// Returns a [`Failure`] if the provider cannot be reached or its metadata cannot be used.

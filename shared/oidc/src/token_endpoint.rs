@@ -27,8 +27,8 @@ pub(crate) fn basic(client_id: &str, secret: &Text) -> Result<HeaderValue, Failu
     Ok(value)
 }
 
-/// Converts the error of the token endpoint (RFC 6749 section 5.2). A code that is not valid was used
-/// before or is of another sign-in; all else is wrong with the provider or the settings.
+/// Converts the error of the token endpoint (RFC 6749 section 5.2). A code that is not valid was
+/// used before or is of another sign-in; all else is wrong with the provider or the settings.
 pub(crate) fn refusal(response: &hallpass_store::connect::Response) -> Error {
     let error = serde_json::from_slice::<ErrorBody>(&response.body).ok();
     let known =

@@ -59,7 +59,8 @@ pub struct Settings {
     pub generate_takes_passwords: bool,
     /// `HALLPASS_PASSWORD_SIGN_IN`: whether people sign in to the pages with a password.
     pub password_sign_in: bool,
-    /// The host of `HALLPASS_OIDC_ISSUER`, the identity provider at which people sign in to the pages.
+    /// The host of `HALLPASS_OIDC_ISSUER`, the identity provider at which people sign in to the
+    /// pages.
     pub identity_provider: Option<String>,
     /// `HALLPASS_PORTAL_RETURN_TO`: the pages of applications to which portal sessions can lead back.
     pub portal_return_to: Vec<String>,
@@ -160,7 +161,8 @@ impl Settings {
         })
     }
 
-    /// Returns the expiry of a token that is requested now without one: never later than the latest.
+    /// Returns the expiry of a token that is requested now without one: never later than the
+    /// latest.
     pub fn usual_expiry(&self, now: Timestamp) -> Timestamp {
         self.lifetime.after(now).min(self.latest_expiry(now))
     }

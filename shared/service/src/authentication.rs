@@ -92,8 +92,8 @@ pub async fn admit_to_issue(
     }
 }
 
-/// Verifies the text of the token that a request carries, for a route that creates a token. Also returns the change marks of
-/// the user.
+/// Verifies the text of the token that a request carries, for a route that creates a token. Also
+/// returns the change marks of the user.
 ///
 /// # Errors
 /// Returns the same errors as [`admit_text`].

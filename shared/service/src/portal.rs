@@ -45,8 +45,8 @@ pub struct Offered {
 }
 
 impl Portal {
-    /// Reads the token that began the session of this user. Returns `None` if the token is no longer
-    /// live, or no longer permitted to offer the session.
+    /// Reads the token that began the session of this user. Returns `None` if the token is no
+    /// longer live, or no longer permitted to offer the session.
     ///
     /// # Errors
     /// Returns 503 if DynamoDB cannot be read.

@@ -56,7 +56,8 @@ struct Current {
 }
 
 impl Current {
-    /// Returns whether the caller still manages the tokens of this account as one of its maintainers.
+    /// Returns whether the caller still manages the tokens of this account as one of its
+    /// maintainers.
     fn maintains(&self, service: &Service, caller: &Caller, account: &User) -> bool {
         let manages = |token: &Admitted| service.manages_all_with(&token.record, &self.scope);
         self.limit.is_none()
@@ -214,9 +215,9 @@ pub async fn or_withdraw(
     response
 }
 
-/// Rechecks the user whose log-in began a session or log-in flow. Removes the session or flow if the
-/// log-in would no longer be accepted, or if the user was changed meanwhile, even if the
-/// change was undone.
+/// Rechecks the user whose log-in began a session or log-in flow. Removes the session or flow if
+/// the log-in would no longer be accepted, or if the user was changed meanwhile, even if the change
+/// was undone.
 pub async fn confirm_log_in(
     service: &Service,
     caller: &Caller,

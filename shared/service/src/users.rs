@@ -109,10 +109,10 @@ pub async fn link(
     Ok(linked)
 }
 
-/// Links the user of this name to an identity, at the first sign-in. A name that only looks or folds
-/// alike can be another person's at the provider. An administrator, an application, a blocked user
-/// and one who has a password or another link are never taken over. Returns `None` if no user is
-/// linked.
+/// Links the user of this name to an identity, at the first sign-in. A name that only looks or
+/// folds alike can be another person's at the provider. An administrator, an application, a blocked
+/// user and one who has a password or another link are never taken over. Returns `None` if no user
+/// is linked.
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written.
@@ -142,8 +142,8 @@ pub async fn link_by_name(
 }
 
 /// Records a sign-in at the identity provider: when the next one is due, and the permissions of a
-/// user who has those that the provider names. A change of these invalidates the user's tokens as any
-/// change of permissions does. `fresh` replaces a `token_generation` that cannot be raised.
+/// user who has those that the provider names. A change of these invalidates the user's tokens as
+/// any change of permissions does. `fresh` replaces a `token_generation` that cannot be raised.
 ///
 /// # Errors
 /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no room.
@@ -222,7 +222,8 @@ pub async fn remove(store: &Store, user: &User, cause: &Cause<'_>) -> Result<Wri
     Ok(removed)
 }
 
-/// Whether a change adds a permission that the user has, or removes one that the user does not have.
+/// Whether a change adds a permission that the user has, or removes one that the user does not
+/// have.
 pub fn is_unchanged(change: &Change, user: &User) -> bool {
     match change {
         Change::Grant(permission) => user.permissions.holds(permission.as_str()),
@@ -240,8 +241,8 @@ pub fn replaces_unreadable(change: &Change, user: &User) -> bool {
     matches!(change, Change::Grant(_) | Change::Deny(_)) && user.unreadable.contains(&PERMISSIONS)
 }
 
-/// Whether a change of this attribute invalidates the tokens of every format, and does so by raising
-/// the generation.
+/// Whether a change of this attribute invalidates the tokens of every format, and does so by
+/// raising the generation.
 pub fn invalidates(settings: &Settings, attribute: &str) -> bool {
     let binds = |format| settings.binding(format).names().iter().any(|name| name == attribute);
     Format::ALL.into_iter().all(binds)

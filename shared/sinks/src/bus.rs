@@ -14,8 +14,8 @@ pub struct Bus {
 }
 
 /// The maximum number of events in one call
-/// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>). The details of
-/// ten are far below its maximum of 256 KB.
+/// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>). The details
+/// of ten are far below its maximum of 256 KB.
 const AT_ONCE: usize = 10;
 
 /// The number of attempts for events that the bus does not accept at first.

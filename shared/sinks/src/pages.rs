@@ -1,9 +1,9 @@
 //! The entries of the log in pages, the newest first.
 //!
 //! S3 lists keys in ascending order alone, so that a page reads which days of a month have objects,
-//! then the keys of a whole day, and then the objects of its hours from the last one back. Within an
-//! hour, objects of users and of tokens have no common order, so that entries of the same hour can
-//! be on two pages in another order.
+//! then the keys of a whole day, and then the objects of its hours from the last one back. Within
+//! an hour, objects of users and of tokens have no common order, so that entries of the same hour
+//! can be on two pages in another order.
 
 use std::{cmp::Reverse, time::Duration};
 
@@ -15,8 +15,8 @@ use crate::bucket::Bucket;
 
 pub use hallpass_audit::listing::{Filter, Page};
 
-/// The number of entries from which a page is full. It shows the whole of its last object, which has
-/// the changes of a batch of the stream.
+/// The number of entries from which a page is full. It shows the whole of its last object, which
+/// has the changes of a batch of the stream.
 const ENTRIES: usize = 50;
 
 /// The maximum number of objects that a page reads.

@@ -1,5 +1,5 @@
-//! The key in KMS that signs digests. Only notify may use it; everyone who verifies reads its public
-//! key.
+//! The key in KMS that signs digests. Only notify may use it; everyone who verifies reads its
+//! public key.
 
 use aws_sdk_kms::{
     Client,

@@ -123,8 +123,8 @@ impl Edit {
         self.expect(name, old);
     }
 
-    /// Requires the record to be that of this token. The key of a developer record does not contain the token's
-    /// hash.
+    /// Requires the record to be that of this token. The key of a developer record does not contain
+    /// the token's hash.
     pub(crate) fn expect_hash(&mut self, id: &TokenId, format: Format) {
         if format == Format::Developer {
             self.expect_named(item::TOKEN_HASH, &item::text(&*id.hash.text()));

@@ -1,10 +1,10 @@
 //! Links between users and their identities at an identity provider.
 //!
 //! An identity is an issuer and a subject, which the issuer never gives to another person (OpenID
-//! Connect Core 1.0 section 5.7); a name or an e-mail address is none. A link has two sides, written
-//! in one transaction: an item in the table of tokens, under the digest of the identity, names the
-//! user, and the user has that digest. A link with one side is none, so that a user who is removed
-//! and added again under the same ID is not linked.
+//! Connect Core 1.0 section 5.7); a name or an e-mail address is none. A link has two sides,
+//! written in one transaction: an item in the table of tokens, under the digest of the identity,
+//! names the user, and the user has that digest. A link with one side is none, so that a user who
+//! is removed and added again under the same ID is not linked.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use hallpass_token::{
@@ -244,8 +244,8 @@ impl Store {
         self.put_marker(identity.key(), id, owner.as_deref()).map(Ok)
     }
 
-    /// Records a sign-in: when the next one is due, and the permissions of a user who has those that
-    /// the provider names.
+    /// Records a sign-in: when the next one is due, and the permissions of a user who has those
+    /// that the provider names.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written, or if the user's item has no

@@ -1,6 +1,6 @@
-//! The maintainers of service accounts. The account names its maintainers and each of them names the
-//! account, so that a page finds the accounts of a user without reading the table. One transaction
-//! writes both items, and only both together count.
+//! The maintainers of service accounts. The account names its maintainers and each of them names
+//! the account, so that a page finds the accounts of a user without reading the table. One
+//! transaction writes both items, and only both together count.
 
 use std::collections::BTreeSet;
 
@@ -90,8 +90,8 @@ impl Store {
         Err(Failure::new(CHANGING, "other writers changed the users at every attempt"))
     }
 
-    /// Removes a maintainer of a service account, or what is left of one who was removed. A repeated
-    /// call changes nothing.
+    /// Removes a maintainer of a service account, or what is left of one who was removed. A
+    /// repeated call changes nothing.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.

@@ -57,8 +57,8 @@ impl Store {
         self.put_new(item, "offering the session").await
     }
 
-    /// Reads an offer with strong consistency. The caller checks whether it has expired, and whether
-    /// its user has changed.
+    /// Reads an offer with strong consistency. The caller checks whether it has expired, and
+    /// whether its user has changed.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read, or if the offer is corrupt.

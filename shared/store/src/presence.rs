@@ -82,8 +82,8 @@ impl Store {
         .await
     }
 
-    /// Checks that the table of tokens can be read, the only one that notify reads. Returns the time
-    /// on DynamoDB's clock, if the response has it.
+    /// Checks that the table of tokens can be read, the only one that notify reads. Returns the
+    /// time on DynamoDB's clock, if the response has it.
     ///
     /// # Errors
     /// Returns the table if it cannot be read.

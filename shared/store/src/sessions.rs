@@ -173,8 +173,8 @@ impl Store {
         Ok(())
     }
 
-    /// Closes the browser sessions of a user that began at the identity provider by this time: those
-    /// of one session there, or all. Returns their number.
+    /// Closes the browser sessions of a user that began at the identity provider by this time:
+    /// those of one session there, or all. Returns their number.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read or written.
@@ -226,8 +226,8 @@ impl Store {
         }
     }
 
-    /// Lists all sessions, offers and log-in flows of a user with their positions. The read is strongly
-    /// consistent. Unreadable ones are omitted, because they are never accepted.
+    /// Lists all sessions, offers and log-in flows of a user with their positions. The read is
+    /// strongly consistent. Unreadable ones are omitted, because they are never accepted.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be read.
@@ -264,8 +264,8 @@ impl Store {
         }
     }
 
-    /// Deletes a session, an offer or a log-in flow that a change of its user has invalidated. A repeated
-    /// call changes nothing.
+    /// Deletes a session, an offer or a log-in flow that a change of its user has invalidated. A
+    /// repeated call changes nothing.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.

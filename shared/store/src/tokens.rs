@@ -185,8 +185,8 @@ impl Store {
         if_met("recording the use", call.send().await)
     }
 
-    /// Marks that a notice of the expiry is sent this long before it. Returns `false` if this notice
-    /// or a later one was sent before, or if the token was revoked.
+    /// Marks that a notice of the expiry is sent this long before it. Returns `false` if this
+    /// notice or a later one was sent before, or if the token was revoked.
     ///
     /// # Errors
     /// Returns a [`Failure`] if DynamoDB cannot be written.

@@ -48,8 +48,8 @@ pub enum Format {
     Jwt,
 }
 
-/// The deployment that issues tokens: the prefix and the checksum of their texts, and the `iss` of a
-/// JWT.
+/// The deployment that issues tokens: the prefix and the checksum of their texts, and the `iss` of
+/// a JWT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     prefix: String,

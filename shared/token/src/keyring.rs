@@ -1,8 +1,8 @@
 //! The signing keys, and the subkeys that the formats derive from them.
 //!
 //! No format uses a key of the keyring directly. Each uses the HKDF-SHA256 (RFC 5869) of the key
-//! with its own label, so a signature of one format is invalid in every other. Texts with a checksum
-//! have labels of their own.
+//! with its own label, so a signature of one format is invalid in every other. Texts with a
+//! checksum have labels of their own.
 
 use std::{cmp::Reverse, collections::HashSet, fmt};
 

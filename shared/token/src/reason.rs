@@ -1,4 +1,5 @@
-//! Rejection reasons. The list is closed; the crate `http` maps each reason to a status and a message.
+//! Rejection reasons. The list is closed; the crate `http` maps each reason to a status and a
+//! message.
 
 use std::{fmt, str::FromStr};
 

@@ -127,8 +127,8 @@ pub enum Value {
     Map(BTreeMap<String, Value>),
 }
 
-/// The value of [`attribute::OIDC_IDENTITY`] of a user whom an administrator has unlinked, so that the
-/// user's next sign-in does not link the user again.
+/// The value of [`attribute::OIDC_IDENTITY`] of a user whom an administrator has unlinked, so that
+/// the user's next sign-in does not link the user again.
 pub const UNLINKED: &str = "unlinked";
 
 /// The value of [`attribute::PERMISSIONS_FROM`] for the identity provider.
@@ -188,8 +188,8 @@ impl User {
         self.text(attribute::PASSWORD_HASH)
     }
 
-    /// The digest of the identity with which the user signs in at the identity provider, if the user
-    /// is linked to one.
+    /// The digest of the identity with which the user signs in at the identity provider, if the
+    /// user is linked to one.
     pub fn oidc_identity(&self) -> Option<&str> {
         self.text(attribute::OIDC_IDENTITY).filter(|identity| *identity != UNLINKED)
     }

@@ -64,7 +64,8 @@ pub async fn page(context: &Context<'_>, request: &Request) -> Result<Response, 
     Ok(response(StatusCode::OK, html))
 }
 
-/// Reads a form that a maintainer sent from the page of an account, and returns it with that account.
+/// Reads a form that a maintainer sent from the page of an account, and returns it with that
+/// account.
 ///
 /// # Errors
 /// Returns the errors of [`WebSession::submitted`], and 404 unless the sender is a maintainer of the

@@ -1,4 +1,5 @@
-//! The CSRF token of every form, and the cookie that binds the sign-in form, before a session exists.
+//! The CSRF token of every form, and the cookie that binds the sign-in form, before a session
+//! exists.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hallpass_http::{cookies, gateway};

@@ -1,5 +1,5 @@
-//! The page that begins a portal session. It only has a button, so that a program that follows links
-//! does not use up the link.
+//! The page that begins a portal session. It only has a button, so that a program that follows
+//! links does not use up the link.
 
 use askama::Template;
 use hallpass_http::{Problem, Response, gateway};

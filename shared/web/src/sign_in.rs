@@ -59,8 +59,9 @@ struct SignIn<'a> {
 /// The action after which the sign-in page offers to sign out at the identity provider too.
 pub const SIGNED_OUT_HERE: &str = "signed-out-here";
 
-/// The page after a sign-in at the identity provider. A browser sends the session cookie only with a
-/// request that a page of Hallpass caused, so that the provider cannot redirect it to the next page.
+/// The page after a sign-in at the identity provider. A browser sends the session cookie only with
+/// a request that a page of Hallpass caused, so that the provider cannot redirect it to the next
+/// page.
 #[derive(Template)]
 #[template(path = "signed_in.html")]
 struct SignedIn {

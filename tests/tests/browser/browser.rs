@@ -142,8 +142,8 @@ impl Browser {
         Some(browser)
     }
 
-    /// Starts Firefox, or returns `None` and writes a line to standard error if it or geckodriver is
-    /// not installed. It takes any certificate.
+    /// Starts Firefox, or returns `None` and writes a line to standard error if it or geckodriver
+    /// is not installed. It takes any certificate.
     pub(crate) async fn firefox(system: &System) -> Option<Self> {
         if variable("HALLPASS_TEST_BROWSER").as_deref() == Some("off") {
             skip("HALLPASS_TEST_BROWSER=off");

@@ -1,5 +1,5 @@
-//! Signing in at identity providers: `oidc-provider` on Node.js and the example of `zitadel/oidc` for
-//! Go, both certified by the OpenID Foundation.
+//! Signing in at identity providers: `oidc-provider` on Node.js and the example of `zitadel/oidc`
+//! for Go, both certified by the OpenID Foundation.
 
 use std::{
     io::{BufRead, BufReader},
@@ -35,8 +35,8 @@ impl Provider {
         Some(Self::start(command.env("NODE_EXTRA_CA_CERTS", authority), "http://"))
     }
 
-    /// Starts the example of `zitadel/oidc`, or returns `None` if it is not installed. Where there is
-    /// no Go, it cannot be, and `.ci/run` says so.
+    /// Starts the example of `zitadel/oidc`, or returns `None` if it is not installed. Where there
+    /// is no Go, it cannot be, and `.ci/run` says so.
     fn go(port: u16, redirect_uri: &str) -> Option<Self> {
         Command::new("go").arg("version").stdout(Stdio::null()).status().ok()?;
         let mut command = Command::new(installed("zitadel-oidc", "server")?);

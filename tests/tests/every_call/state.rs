@@ -13,8 +13,8 @@ pub(crate) struct State(BTreeMap<&'static str, BTreeMap<String, Value>>);
 const TABLES: [(&str, &[&str]); 3] =
     [("Users", &["user_id"]), ("Tokens", &["user_id", "token"]), ("Attempts", &["attempt"])];
 
-/// Attributes that are recorded in passing and decide nothing: the use of a token, and how often and
-/// by whom its record was changed.
+/// Attributes that are recorded in passing and decide nothing: the use of a token, and how often
+/// and by whom its record was changed.
 const NOTED: [&str; 12] = [
     "last_used_at",
     "last_used_from",

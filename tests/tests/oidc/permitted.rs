@@ -1,5 +1,5 @@
-//! What sign-ins at the provider ask of DynamoDB, and what `template.yaml` permits with the parameters
-//! for it.
+//! What sign-ins at the provider ask of DynamoDB, and what `template.yaml` permits with the
+//! parameters for it.
 
 use hallpass_store::management::NewUser;
 use hallpass_token::{Scope, UserKind};

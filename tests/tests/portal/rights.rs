@@ -1,5 +1,5 @@
-//! What a portal session is permitted to do: what both its user and the token that asked for it are,
-//! with the user's own tokens alone.
+//! What a portal session is permitted to do: what both its user and the token that asked for it
+//! are, with the user's own tokens alone.
 
 use hallpass_http::routes::{ROUTES, Route};
 use serde_json::json;
@@ -138,8 +138,8 @@ async fn the_tokens_of_a_session_end_with_those_that_its_token_creates() {
     setup.system.stop().await;
 }
 
-/// The status of each route for the session of an administrator that an administrator's token began.
-/// A new route has to be added here.
+/// The status of each route for the session of an administrator that an administrator's token
+/// began. A new route has to be added here.
 const EXPECTED: [(u16, &[&str]); 12] = [
     // The pages of own tokens.
     (200, &["ShowDeveloperPage", "ShowNewTokenPage", "ShowTokenPage"]),

@@ -21,8 +21,8 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::EPOCH.after(Duration::from_secs(seconds))
 }
 
-/// Verifies a request of this signer. Returns the outcome, and the `ETag` that was sent if the keys were
-/// fetched.
+/// Verifies a request of this signer. Returns the outcome, and the `ETag` that was sent if the keys
+/// were fetched.
 fn ask(cache: &KeyCache, signer: &Signer, seconds: u64, reply: Reply) -> (String, String) {
     let headers = headers(&signer.id, &signer.sign(BODY));
     let delivery = Delivery::new(&headers, BODY).unwrap();

@@ -121,8 +121,8 @@ impl Name {
     }
 
     /// The check that rejects with this reason. A mark in the record comes before what the user is
-    /// now. Raising `token_generation` alone revokes the token without a mark, which the fingerprint
-    /// shows.
+    /// now. Raising `token_generation` alone revokes the token without a mark, which the
+    /// fingerprint shows.
     pub fn of(reason: Reason, record: Option<&Record>) -> Self {
         let is_marked = record.is_some_and(|record| record.revoked.is_some());
         match reason {

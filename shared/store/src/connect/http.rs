@@ -23,8 +23,8 @@ use rustls::{ClientConfig, crypto::ring};
 
 use super::Trust;
 
-/// Creates an HTTP client for AWS that trusts these certificate authorities. The SDK's time limit of
-/// an attempt includes connecting.
+/// Creates an HTTP client for AWS that trusts these certificate authorities. The SDK's time limit
+/// of an attempt includes connecting.
 ///
 /// # Errors
 /// Returns a [`rustls::Error`] if rustls does not support ring, which would fail every start.

@@ -21,8 +21,8 @@ pub struct Appearance {
     pub expires_at: Option<Timestamp>,
     /// The claimed audience. Only a JWT has one.
     pub audience: Option<String>,
-    /// Whether the text has a checksum, and whether it is right. If it is wrong, so may be the other
-    /// attributes.
+    /// Whether the text has a checksum, and whether it is right. If it is wrong, so may be the
+    /// other attributes.
     pub checksum: Checksum,
 }
 

@@ -1,5 +1,5 @@
-//! Regular expressions by which secret scanners find the texts of a deployment. Their syntax is that
-//! of RE2 (gitleaks, TruffleHog), of Hyperscan (GitHub) and of Rust.
+//! Regular expressions by which secret scanners find the texts of a deployment. Their syntax is
+//! that of RE2 (gitleaks, TruffleHog), of Hyperscan (GitHub) and of Rust.
 
 use super::{Format, Issuer, SignedSecret, checksum, developer, signed};
 

@@ -1,4 +1,5 @@
-//! Entries and records that do not follow from one another, in a log that is signed with the right key.
+//! Entries and records that do not follow from one another, in a log that is signed with the right
+//! key.
 
 use super::{
     tampering::{check, contents, found},

@@ -4,8 +4,8 @@ use hallpass_token::{Permission, Scope};
 
 /// The permissions that a claim gives to the users who come from the identity provider.
 ///
-/// Its text is the name of the claim, and after it, separated by commas, `VALUE=PERMISSION` for each
-/// value of the claim that gives a permission. Without these, the values of the claim are the
+/// Its text is the name of the claim, and after it, separated by commas, `VALUE=PERMISSION` for
+/// each value of the claim that gives a permission. Without these, the values of the claim are the
 /// permissions. No claim gives the permission of administrators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimPermissions {
@@ -15,7 +15,8 @@ pub struct ClaimPermissions {
     admin: String,
 }
 
-/// Why a text is not a mapping of a claim. It is the end of a sentence that begins with the setting.
+/// Why a text is not a mapping of a claim. It is the end of a sentence that begins with the
+/// setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The text has another form.
