@@ -78,6 +78,12 @@ impl Delivery {
         }
     }
 
+    /// Goes back to the beginning of the stream, so that the next delivery repeats every record.
+    /// Lambda, too, delivers a record more than once.
+    pub async fn rewind(&self) {
+        *self.position.lock().await = None;
+    }
+
     /// Delivers new records until the task is aborted.
     pub async fn run(self: Arc<Self>) {
         let mut ticks = interval(POLL);

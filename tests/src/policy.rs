@@ -78,6 +78,13 @@ impl Policy {
         (rest.0.len() < self.0.len()).then_some(rest)
     }
 
+    /// Returns the actions of the statements that the other policy does not have.
+    pub fn added_to(&self, other: &Self) -> BTreeSet<&str> {
+        let added = self.0.iter().filter(|statement| !other.0.contains(statement));
+        let actions = added.flat_map(|statement| statement["Action"].as_array().unwrap());
+        actions.map(|action| action.as_str().unwrap()).collect()
+    }
+
     /// Returns whether a statement allows the request.
     pub fn allows(&self, ask: &Ask) -> bool {
         self.0.iter().any(|statement| allows(statement, ask))

@@ -16,7 +16,7 @@ use tests::{
 
 mod comparison;
 
-use comparison::check;
+use comparison::{check, check_addition};
 
 #[tokio::test]
 async fn the_authorizer_makes_exactly_the_permitted_requests() {
@@ -94,6 +94,37 @@ async fn notify_makes_exactly_the_permitted_requests() {
     let response = world.invoke("Notify", json!({"Records": [record]})).await.unwrap();
     assert_eq!(response["batchItemFailures"], json!([]), "{response}");
     check(&world, &tap, "Notify").await;
+}
+
+#[tokio::test]
+async fn notify_ends_the_family_of_a_replaced_token_as_the_template_permits() {
+    let (world, tap) = World::tapped(&[("HALLPASS_ON_REUSE", "revoke_family")]).await;
+    let stolen = world.token_of("admin", "letmein").await;
+    let issued = world.created(&stolen, &json!({"name": "a", "user_id": "1"})).await;
+    let issued = issued["token"].as_str().unwrap();
+    let developer = Request::new("POST", "/profile/developer").authorization(&bearer(&stolen));
+    assert_eq!(world.send("Generate", developer).await.status, 201);
+    let rotate = Request::new("POST", "/tokens/{id}/rotate").parameter("id", "current");
+    let rotated = world.send("Generate", rotate.authorization(&bearer(&stolen))).await.json();
+    let rotated = rotated["token"].as_str().unwrap();
+    assert_eq!(world.verdict(&bearer(rotated)).await, "allow");
+    let records = world.store.records_of(&"2".parse().unwrap()).await.unwrap();
+    let replaced = records.iter().find(|record| record.replaced_by.is_some()).unwrap().id;
+    let key = json!({"user_id": {"S": "2"}, "token": {"S": *replaced.hash.text()}});
+    let request = json!({"TableName": world.table("Tokens"), "Key": key});
+    let image = async || world.call("GetItem", &request).await.unwrap()["Item"].take();
+    let before = image().await;
+    assert_eq!(world.verdict(&bearer(&stolen)).await, "replaced");
+    let images = json!({"SequenceNumber": "1", "OldImage": before, "NewImage": image().await});
+    let record = json!({"eventName": "MODIFY", "dynamodb": images});
+    tap.seen();
+    let response = world.invoke("Notify", json!({"Records": [record]})).await.unwrap();
+    assert_eq!(response["batchItemFailures"], json!([]), "{response}");
+    let seen = tap.seen();
+    for token in [rotated, issued] {
+        assert_eq!(world.verdict(&bearer(token)).await, "revoked");
+    }
+    check_addition("Notify", ("OnReuse", "revoke_family"), &seen);
 }
 
 /// The page to which portal sessions lead back.

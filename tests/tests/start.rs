@@ -206,7 +206,7 @@ fn the_endpoint_of_any_service_excludes_the_variants_of_the_region() {
                 name if name == endpoint => Some("https://localhost:8000".to_owned()),
                 _ => None,
             };
-            let connection = hallpass_service::service::connection(&lookup);
+            let connection = service::connection(&lookup);
             assert_eq!(connection.unwrap_err().name, variable, "{endpoint}");
         }
     }

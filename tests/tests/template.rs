@@ -23,8 +23,9 @@ const STREAM: [&str; 4] = [
 ];
 
 /// Parameters that reverse every condition.
-const EVERYTHING: [(&str, &str); 8] = [
+const EVERYTHING: [(&str, &str); 9] = [
     ("EventBus", "default"),
+    ("OnReuse", "revoke_family"),
     ("UsersTable", "theirs"),
     ("UsersStreamArn", "their-stream"),
     ("UsersKeyArn", "their-key"),

@@ -124,6 +124,19 @@ fn check_conditions(function: &str, seen: &[Seen]) {
     }
 }
 
+/// Checks that the role permits each request with this parameter, and that it needs each action that
+/// the parameter adds.
+pub(super) fn check_addition(function: &str, parameter: (&str, &str), seen: &[Seen]) {
+    let (policy, usual) = (Policy::with(function, &[parameter]), Policy::of(function));
+    let all: Vec<Ask> = seen.iter().flat_map(asks).collect();
+    let rejected: Vec<&Ask> = all.iter().filter(|ask| !policy.allows(ask)).collect();
+    assert!(rejected.is_empty(), "{function} with {parameter:?}: {rejected:#?}");
+    let needed: BTreeSet<&str> =
+        all.iter().filter(|ask| !usual.allows(ask)).map(|ask| ask.action.as_str()).collect();
+    let added: BTreeSet<&str> = policy.added_to(&usual);
+    assert_eq!(needed, added, "{function} with {parameter:?}");
+}
+
 /// Starts the function as its `main` does.
 async fn start(function: &str, world: &World, tap: &Tap) {
     let endpoint = tap.endpoint();
