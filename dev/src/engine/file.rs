@@ -30,7 +30,7 @@ const DELETION: &str = "
         BEGIN DELETE FROM _stream_records WHERE created_at < NEW.created_at - 86400; END;
 ";
 
-/// Opens the database in this file, or creates it. The name can also be a URI of SQLite.
+/// Opens the database in this file, or creates it. The name can also be a `SQLite` URI.
 ///
 /// # Errors
 /// Returns a [`StartError`] if the file cannot be opened.
