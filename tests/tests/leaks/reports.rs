@@ -19,7 +19,12 @@ use ring::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING as ES256, EcdsaKeyPair, KeyPair},
 };
 use serde_json::{Value, json};
-use tests::{api::bearer, client::Reply, system::System};
+use tests::{
+    api::bearer,
+    capability::{Capability, lacks},
+    client::Reply,
+    system::System,
+};
 use tokio::{net::TcpListener, task::AbortHandle};
 
 /// The `SubjectPublicKeyInfo` of a key on P-256 before its point (RFC 5480 section 2).
@@ -140,6 +145,9 @@ async fn a_signed_report_revokes_every_token_in_it_as_leaked() {
     }
     assert_eq!(system.verdict(&kept).await, "allow");
     assert_eq!(github.fetched.load(Ordering::SeqCst), 1);
+    if lacks(Capability::DevStack, "the stream of the stack's own engine").await {
+        return;
+    }
     system.drain_tokens().await;
     let events = system.events();
     let leaks: Vec<_> = events.iter().filter(|event| event["kind"] == "token.leaked").collect();
