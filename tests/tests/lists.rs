@@ -180,3 +180,84 @@ async fn pages_and_lists_without_pages_read_a_bounded_part_of_very_many_tokens()
     let response = world.send("Console", request).await;
     assert_eq!((response.status, response.json().as_array().unwrap().len()), (200, 1_000));
 }
+
+/// Tokens of one user in different states, with the caller's own.
+async fn varied(world: &World) -> String {
+    let admin = world.token_of("admin", "letmein").await;
+    let permissions = AttributeValue::Ss(["ROLE_USER", "a"].map(str::to_owned).to_vec());
+    world.set_user("1", "permissions", Some(permissions)).await;
+    let create = async |body: Value| {
+        let mut whole = json!({"user_id": "1"});
+        whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        world.created(&admin, &whole).await
+    };
+    let used = create(json!({"name": "used", "expires_in": "1d"})).await;
+    create(json!({"name": "unused", "scopes": ["a"], "expires_in": "30d"})).await;
+    let disabled = create(json!({"name": "disabled", "scopes": ["ROLE_USER"]})).await;
+    let revoked = create(json!({"name": "revoked"})).await;
+    let leaked = create(json!({"name": "leaked"})).await;
+    let id = |token: &Value| token["id"].as_str().unwrap().to_owned();
+    let of = |method: &str, token: &Value| {
+        let request = Request::new(method, "/tokens/{id}").parameter("id", &id(token));
+        request.authorization(&bearer(&admin))
+    };
+    world.send("Revoke", of("PATCH", &disabled).json(&json!({"disabled": true}))).await;
+    world.send("Revoke", of("DELETE", &revoked)).await;
+    world.send("Revoke", of("DELETE", &leaked).query("reason", "leaked")).await;
+    world.advance(7_200);
+    assert_eq!(world.verdict(&bearer(used["token"].as_str().unwrap())).await, "allow");
+    admin
+}
+
+#[tokio::test]
+async fn a_list_is_filtered_by_state_expiry_use_permission_and_name() {
+    let world = World::new().await;
+    let admin = varied(&world).await;
+    let within = |days: u64| world.now().after(std::time::Duration::from_secs(days * 86_400));
+    let (soon, later, now) = (within(2).to_string(), within(40).to_string(), within(0).to_string());
+    let hour_ago = world.now().before(std::time::Duration::from_secs(3_600)).to_string();
+    let check = async |query: &[(&str, &str)], expected: &[&str]| {
+        let query = [&[("user_id", "1")], query].concat();
+        let page = world.list(&admin, &query).await.json();
+        let names = page["tokens"].as_array().unwrap().iter();
+        let mut names: Vec<&str> = names.map(|token| token["name"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, expected, "{query:?}");
+    };
+    check(&[], &["disabled", "leaked", "revoked", "unused", "used"]).await;
+    check(&[("state", "active")], &["unused", "used"]).await;
+    check(&[("state", "disabled")], &["disabled"]).await;
+    check(&[("state", "leaked")], &["leaked"]).await;
+    check(&[("state", "inactive")], &["leaked", "revoked"]).await;
+    check(&[("expires_before", &soon)], &["used"]).await;
+    check(&[("expires_before", &now)], &[]).await;
+    check(&[("expires_before", &later), ("state", "active")], &["unused", "used"]).await;
+    check(&[("unused_since", &hour_ago)], &["disabled", "leaked", "revoked", "unused"]).await;
+    check(&[("scope", "a"), ("state", "active")], &["unused", "used"]).await;
+    check(&[("scope", "ROLE_USER")], &["disabled", "leaked", "revoked", "used"]).await;
+    check(&[("scope", "b")], &[]).await;
+    check(&[("name", "u")], &["unused", "used"]).await;
+    check(&[("name", "use"), ("scope", "a"), ("expires_before", &soon)], &["used"]).await;
+    check(&[("name", "U")], &[]).await;
+    let all = pages(&world, &admin, &[("user_id", "1"), ("state", "active"), ("limit", "1")]).await;
+    assert_eq!((all.len(), all.concat().len()), (5, 2), "pages may be empty, and none is left out");
+}
+
+#[tokio::test]
+async fn a_filter_that_cannot_be_read_is_named() {
+    let world = World::new().await;
+    let token = world.token().await;
+    for (name, value, wrong) in [
+        ("state", "live", "it must be one of active, disabled, leaked, inactive"),
+        ("state", "Active", "it must be one of active, disabled, leaked, inactive"),
+        ("expires_before", "tomorrow", "it must be a time such as 2027-01-31T09:30:00Z"),
+        ("unused_since", "2027-01-31", "it must be a time such as 2027-01-31T09:30:00Z"),
+    ] {
+        let problem = world.list(&token, &[(name, value)]).await.problem(400);
+        assert_eq!(problem["member"], name);
+        assert_eq!(problem["detail"], format!("{name}: {wrong}"), "{value}");
+    }
+    let problem =
+        world.list(&token, &[("expired_before", "2027-01-31T00:00:00Z")]).await.problem(400);
+    assert_eq!(problem["member"], "expired_before");
+}

@@ -13,6 +13,10 @@ use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 
+mod filter;
+
+use filter::Filter;
+
 /// The default number of tokens on a page.
 const USUAL_PAGE: usize = 50;
 
@@ -23,13 +27,14 @@ const LARGEST_PAGE: usize = 200;
 /// tokens.
 const MAX_AT_ONCE: usize = 1_000;
 
-/// The parameters of the query.
+/// The parameters of the query, besides those of the filters.
 const PARAMETERS: [&str; 3] = ["user_id", "limit", "cursor"];
 
 pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Response, Problem> {
     let Context { service, now, .. } = *context;
     let caller = authentication::admit(context, request.headers()).await?;
-    reject_unknown_parameters(request, &PARAMETERS)?;
+    reject_unknown_parameters(request, &[&PARAMETERS[..], &filter::PARAMETERS].concat())?;
+    let filter = Filter::read(request)?;
     let user_id = parameter(request, "user_id").map_or(Ok(caller.user.id), |id| {
         id.parse::<UserId>().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
     })?;
@@ -57,7 +62,8 @@ pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Res
         cursor::encrypt_list(&keyring, &list, position, now)
             .ok_or_else(|| Failure::new("encrypting the cursor", "no key signs"))
     });
-    let tokens = page.records.iter().map(|record| view::token(record, owner.as_ref(), now));
+    let listed = page.records.iter().filter(|record| filter.lists(record, owner.as_ref(), now));
+    let tokens = listed.map(|record| view::token(record, owner.as_ref(), now));
     let body = json!({"tokens": tokens.collect::<Vec<_>>(), "next": next.transpose()?});
     Ok(problem::json(StatusCode::OK, &body))
 }

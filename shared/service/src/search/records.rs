@@ -35,6 +35,39 @@ pub enum TokenState {
     Inactive,
 }
 
+impl TokenState {
+    /// The states with their names in queries.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("active", Self::Active),
+        ("disabled", Self::Disabled),
+        ("leaked", Self::Leaked),
+        ("inactive", Self::Inactive),
+    ];
+
+    /// Returns the state with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, state)| state)
+    }
+
+    /// Whether a token is in this state.
+    pub fn is_of(self, record: &Record, user: Option<&User>, now: Timestamp) -> bool {
+        match self {
+            Self::Leaked => {
+                record.revoked.is_some_and(|revocation| revocation.because == Reason::Leaked)
+            }
+            Self::Active | Self::Disabled | Self::Inactive => self == Self::of(record, user, now),
+        }
+    }
+
+    fn of(record: &Record, user: Option<&User>, now: Timestamp) -> Self {
+        match lifecycle::state(record, user, now) {
+            State::Live => Self::Active,
+            State::Suspended(Reason::Disabled) => Self::Disabled,
+            State::Suspended(_) | State::Ended(_) => Self::Inactive,
+        }
+    }
+}
+
 /// A token with its user.
 #[derive(Clone, Debug)]
 pub struct OwnedRecord {
@@ -128,17 +161,11 @@ impl TokenFilter {
     }
 
     fn lists_state(&self, record: &Record, user: Option<&User>, now: Timestamp) -> bool {
-        let state = match lifecycle::state(record, user, now) {
-            State::Live => TokenState::Active,
-            State::Suspended(Reason::Disabled) => TokenState::Disabled,
-            State::Suspended(_) | State::Ended(_) => TokenState::Inactive,
-        };
         let holds = |name: &String| user.is_some_and(|user| user.permissions.holds(name));
         // A token that has ended does not expire any more.
-        let expires = self.expires_within.is_none() || state != TokenState::Inactive;
-        let is_leaked =
-            record.revoked.is_some_and(|revocation| revocation.because == Reason::Leaked);
-        let is_listed = |listed| listed == state || (listed == TokenState::Leaked && is_leaked);
+        let expires =
+            self.expires_within.is_none() || !TokenState::Inactive.is_of(record, user, now);
+        let is_listed = |state: TokenState| state.is_of(record, user, now);
         expires && self.state.is_none_or(is_listed) && self.permission.as_ref().is_none_or(holds)
     }
 }

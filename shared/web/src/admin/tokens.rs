@@ -56,13 +56,6 @@ struct Asked {
 /// The values of the parameters, besides any permission.
 const EXPIRES: [&str; 2] = ["7", "30"];
 const USED: [&str; 3] = ["30", "90", "never"];
-const STATES: [(&str, TokenState); 4] = [
-    ("active", TokenState::Active),
-    ("disabled", TokenState::Disabled),
-    ("leaked", TokenState::Leaked),
-    ("inactive", TokenState::Inactive),
-];
-
 /// `GET /admin/tokens`.
 ///
 /// # Errors
@@ -110,7 +103,7 @@ impl Asked {
         Self {
             expires: chosen("expires", &EXPIRES),
             used: chosen("used", &USED),
-            state: chosen("state", &STATES.map(|(name, _)| name)),
+            state: chosen("state", &TokenState::NAMES.map(|(name, _)| name)),
             permission: parameter("permission").trim().to_owned(),
         }
     }
@@ -120,13 +113,12 @@ impl Asked {
             let days = text.parse::<u64>().ok()?;
             Some(Duration::from_secs(days.saturating_mul(86_400)))
         };
-        let state = STATES.into_iter().find(|(name, _)| *name == self.state);
         TokenFilter {
             expires_within: days(self.expires),
             unused_for: days(self.used),
             is_unused: self.used == "never",
             permission: (!self.permission.is_empty()).then(|| self.permission.clone()),
-            state: state.map(|(_, state)| state),
+            state: TokenState::named(self.state),
         }
     }
 
