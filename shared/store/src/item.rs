@@ -1,12 +1,20 @@
-//! Converts records and users to and from DynamoDB items. Only this module has the names of a
-//! token's attributes, except for those of the keys, the index and TTL in `template.yaml`.
+//! Converts records and users to and from DynamoDB items. The names of a token's attributes are in
+//! [`hallpass_token::record::attribute`] or here; `template.yaml` also names those of the keys, the
+//! index and TTL.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use hallpass_token::{
     Binding, Cause, Family, Fingerprint, Record, Revocation, Scope, Snapshot, TokenHash, TokenId,
-    User, UserId,
+    User, UserId, record::attribute::ATTRIBUTE_DIGESTS,
+};
+
+pub(crate) use hallpass_token::record::attribute::{
+    CHANGED_AT, CHANGED_BECAUSE, CHANGED_BY, CHANGED_FROM, DEVELOPER, DISABLED_AT, EXPIRES_AT,
+    EXPIRY_NOTIFIED, FINGERPRINT, ISSUED_AT, LAST_USED_AGENT, LAST_USED_AT, LAST_USED_FROM, NAME,
+    PURGE_AT, REPLACED_BY, REPLACES, REQUEST_ID, REUSED_AGENT, REUSED_AT, REUSED_FROM, REVOKED_AT,
+    REVOKED_BECAUSE, TOKEN, TOKEN_HASH, VERSION,
 };
 
 use crate::failure::Corrupt;
@@ -19,52 +27,22 @@ pub(crate) use values::*;
 pub type Item = HashMap<String, AttributeValue>;
 
 pub(crate) const USER_ID: &str = "user_id";
-pub(crate) const TOKEN: &str = "token";
-pub(crate) const TOKEN_HASH: &str = "token_hash";
 pub(crate) const OWNER: &str = "owner";
-pub(crate) const EXPIRES_AT: &str = "expires_at";
-pub(crate) const DISABLED_AT: &str = "disabled_at";
-pub(crate) const REVOKED_AT: &str = "revoked_at";
-pub(crate) const REVOKED_BECAUSE: &str = "revoked_because";
-pub(crate) const PURGE_AT: &str = "purge_at";
 pub(crate) const LIVE_UNTIL: &str = "live_until";
-pub(crate) const LAST_USED_AT: &str = "last_used_at";
-pub(crate) const LAST_USED_FROM: &str = "last_used_from";
-pub(crate) const LAST_USED_AGENT: &str = "last_used_agent";
-pub(crate) const REPLACES: &str = "replaces";
 pub(crate) const KEY_ID: &str = "key_id";
 pub(crate) const PAYLOAD_DIGEST: &str = "payload_digest";
-pub(crate) const NAME: &str = "name";
 pub(crate) const FORMAT: &str = "format";
 pub(crate) const DESCRIPTION: &str = "description";
 pub(crate) const SCOPE: &str = "scope";
-pub(crate) const ISSUED_AT: &str = "issued_at";
 pub(crate) const ISSUED_BY: &str = "issued_by";
-pub(crate) const FINGERPRINT: &str = "user_fingerprint";
 pub(crate) const BINDING: &str = "bound_to";
 pub(crate) const FAMILY_ID: &str = "family_id";
 pub(crate) const ISSUED_BY_FAMILY: &str = "issued_by_family";
 const ANCESTORS: &str = "issued_by_ancestors";
 const GENERATION: &str = "generation";
-const ATTRIBUTE_DIGESTS: &str = "attribute_digests";
 const AUTHENTICATED_AT: &str = "authenticated_at";
 const EXPIRY_CAP: &str = "expiry_cap";
-pub(crate) const REPLACED_BY: &str = "replaced_by";
 pub(crate) const REPLACED_AT: &str = "replaced_at";
-/// The number of lifecycle changes of a record, from 1. Recording a use does not raise it.
-pub(crate) const VERSION: &str = "version";
-pub(crate) const CHANGED_AT: &str = "changed_at";
-pub(crate) const CHANGED_BY: &str = "changed_by";
-pub(crate) const CHANGED_FROM: &str = "changed_from";
-pub(crate) const CHANGED_BECAUSE: &str = "changed_because";
-pub(crate) const REQUEST_ID: &str = "request_id";
-pub(crate) const EXPIRY_NOTIFIED: &str = "expiry_notified";
-pub(crate) const REUSED_AT: &str = "reused_at";
-pub(crate) const REUSED_FROM: &str = "reused_from";
-pub(crate) const REUSED_AGENT: &str = "reused_agent";
-
-/// The sort key of a user's developer token. It differs from every hash, which has 22 characters.
-pub(crate) const DEVELOPER: &str = "developer";
 
 /// The sort key of the pointer from a developer token to its owner.
 pub(crate) const POINTER: &str = "pointer";

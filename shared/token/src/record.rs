@@ -13,6 +13,8 @@ use crate::{
     timestamp::Timestamp,
 };
 
+pub mod attribute;
+
 /// The record of one token.
 #[derive(Clone, Debug)]
 pub struct Record {
