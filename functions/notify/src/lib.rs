@@ -17,14 +17,13 @@ use std::time::Duration;
 
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use hallpass_runtime::{
-    Event as ServiceEvent, log, settings,
+    log, settings,
     settings::{ConfigError, Lookup},
 };
-use hallpass_service::service;
+use hallpass_service::{background::Undone, service};
 use hallpass_sinks::{Bucket, Bus, SigningKey};
-use hallpass_store::{Failure, Store};
+use hallpass_store::Store;
 use hallpass_token::{Cause, Timestamp};
-use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -72,10 +71,6 @@ pub enum Response {
     /// The result of a run of the schedule.
     Digested(Digested),
 }
-
-/// The failure of an event as a whole. Lambda delivers the event again.
-#[derive(Debug)]
-pub struct Undone(Failure);
 
 impl Notify {
     /// Creates notify during the init of its function, and checks that its table is accessible.
@@ -126,10 +121,7 @@ impl Notify {
             }
             Event::Schedule => self.digests(cause.at, may_go_on).await.map(Response::Digested),
         };
-        response.map_err(|failure| {
-            ServiceEvent::Failed(&failure).log(cause);
-            Undone(failure)
-        })
+        response.map_err(|failure| Undone::logged(failure, cause))
     }
 }
 
@@ -143,17 +135,5 @@ impl<'de> Deserialize<'de> for Event {
             // What is no list is one record, which cannot be read.
             Some(other) => Self::Stream(vec![other]),
         })
-    }
-}
-
-impl From<Undone> for Failure {
-    fn from(Undone(failure): Undone) -> Self {
-        failure
-    }
-}
-
-impl From<Undone> for Diagnostic {
-    fn from(Undone(failure): Undone) -> Self {
-        Self { error_type: "Hallpass".to_owned(), error_message: failure.to_string() }
     }
 }

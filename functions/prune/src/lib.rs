@@ -13,14 +13,13 @@ use hallpass_runtime::{
     Event as ServiceEvent, log, settings,
     settings::{ConfigError, Lookup},
 };
-use hallpass_service::service;
+use hallpass_service::{background::Undone, service};
 use hallpass_sinks::{Bucket, Bus};
 use hallpass_store::{
     Failure, Store,
     sweep::{Invalidation, Place},
 };
 use hallpass_token::{Binding, Cause, Timestamp};
-use lambda_runtime::Diagnostic;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 mod notices;
@@ -77,10 +76,6 @@ pub enum Response {
     Swept(Swept),
 }
 
-/// The failure of an event as a whole. Lambda delivers the event again.
-#[derive(Debug)]
-pub struct Undone(Failure);
-
 impl Prune {
     /// Creates prune during the init of its function, and checks that its tables are accessible.
     /// Logs a warning if DynamoDB's clock differs.
@@ -130,10 +125,7 @@ impl Prune {
             }
             Event::Schedule(_) => self.sweep(cause, may_go_on).await.map(Response::Swept),
         };
-        response.map_err(|failure| {
-            ServiceEvent::Failed(&failure).log(cause);
-            Undone(failure)
-        })
+        response.map_err(|failure| Undone::logged(failure, cause))
     }
 
     /// Invalidates tokens whose user changed, and logs each. If one fails, the others are still
@@ -197,17 +189,5 @@ impl<'de> Deserialize<'de> for Event {
         event
             .map(Self::Stream)
             .map_err(|_| D::Error::custom("the records of the stream cannot be read"))
-    }
-}
-
-impl From<Undone> for Failure {
-    fn from(Undone(failure): Undone) -> Self {
-        failure
-    }
-}
-
-impl From<Undone> for Diagnostic {
-    fn from(Undone(failure): Undone) -> Self {
-        Self { error_type: "Hallpass".to_owned(), error_message: failure.to_string() }
     }
 }

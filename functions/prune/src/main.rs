@@ -1,16 +1,11 @@
 //! The Lambda binary of the function prune.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use hallpass_prune::{Event, Prune};
 use hallpass_runtime::{clock, log, settings::environment};
-use hallpass_service::service;
-use hallpass_token::{Cause, Origin, Timestamp};
+use hallpass_service::{background, service};
 use lambda_runtime::{LambdaEvent, service_fn};
-
-/// The time before the end of an invocation at which prune stops. A sweep stores its position, and
-/// a stream batch reports the remaining records.
-const RESERVE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -21,13 +16,11 @@ async fn main() -> ExitCode {
     };
     service::serve(lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let prune = Arc::clone(&prune);
-        let deadline = Timestamp::from_unix(event.context.deadline / 1_000)
-            .unwrap_or(Timestamp::MAX)
-            .before(RESERVE);
         async move {
-            let origin = Origin::new(None, Some(&event.context.request_id));
-            let cause = Cause { origin, ..Cause::system(clock::now()) };
-            prune.handle(event.payload, &cause, &|| !deadline.has_passed(clock::now())).await
+            let LambdaEvent { payload, context, .. } = event;
+            let may_go_on = || background::may_go_on(&context, clock::now());
+            let cause = background::cause(&context, clock::now());
+            prune.handle(payload, &cause, &may_go_on).await
         }
     })))
     .await

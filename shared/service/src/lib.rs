@@ -15,8 +15,10 @@
 //! | [`explain`] | which check decides about a token, and since when |
 //! | [`users`] | changes of users |
 //! | [`search`] | lists over all users, and over their tokens |
+//! | [`background`] | the invocations of functions without a caller |
 
 pub mod authentication;
+pub mod background;
 pub mod caller;
 pub mod context;
 pub mod developer;
