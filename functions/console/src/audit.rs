@@ -8,15 +8,12 @@ use hallpass_http::{Problem, Response, problem};
 use hallpass_service::{Context, authentication};
 use hallpass_sinks::{Bucket, pages};
 use hallpass_store::Failure;
-use hallpass_token::{
-    Timestamp, TokenId, UserId,
-    cursor::{self, Table},
-};
+use hallpass_token::cursor::{self, Table};
 use http::StatusCode;
 use lambda_http::Request;
 use serde_json::json;
 
-use crate::list::{parameter, reject_unknown_parameters};
+use crate::list::{NO_USER_ID, parameter, parsed, reject_unknown_parameters};
 
 /// The parameters of the query.
 const PARAMETERS: [&str; 5] = ["user_id", "token_id", "from", "until", "cursor"];
@@ -65,21 +62,12 @@ pub(crate) async fn page(
 }
 
 fn asked(request: &Request) -> Result<Asked, Problem> {
-    let user_id = parameter(request, "user_id").map(|text| {
-        text.parse::<UserId>()
-            .map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
-    });
-    let token_id = parameter(request, "token_id").map(|text| {
-        let wrong = |_| Problem::invalid_member("token_id", "it is not the id of a token");
-        text.parse::<TokenId>().map_err(wrong)
-    });
-    let instant = |name| {
-        let wrong = |_| Problem::invalid_member(name, "it must be like 2027-01-31T00:00:00Z");
-        parameter(request, name).map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()
-    };
+    let user_id = parsed(request, "user_id", NO_USER_ID)?;
+    let token_id = parsed(request, "token_id", "it is not the id of a token")?;
+    let instant = |name| parsed(request, name, "it must be like 2027-01-31T00:00:00Z");
     let (from, until) = (instant("from")?, instant("until")?);
     if from.zip(until).is_some_and(|(from, until)| from >= until) {
         return Err(Problem::invalid_member("until", "it must be after from"));
     }
-    Ok(Asked { user_id: user_id.transpose()?, token_id: token_id.transpose()?, from, until })
+    Ok(Asked { user_id, token_id, from, until })
 }

@@ -1,11 +1,13 @@
 //! `GET /tokens`: lists the caller's tokens in pages. Administrators can list the tokens of another
 //! user.
 
+use std::str::FromStr;
+
 use hallpass_http::{Problem, Response, gateway, problem, view};
 use hallpass_service::{Context, authentication};
 use hallpass_store::{Failure, live::LiveRecord};
 use hallpass_token::{
-    Record, Timestamp, UserId,
+    Record, Timestamp,
     cursor::{self, List},
     lifecycle,
 };
@@ -16,6 +18,9 @@ use serde_json::json;
 mod filter;
 
 use filter::Filter;
+
+/// What is wrong with a user ID that cannot be read.
+pub(crate) const NO_USER_ID: &str = "it is not a user id";
 
 /// The default number of tokens on a page.
 const USUAL_PAGE: usize = 50;
@@ -35,9 +40,7 @@ pub(crate) async fn list(context: &Context<'_>, request: &Request) -> Result<Res
     let caller = authentication::admit(context, request.headers()).await?;
     reject_unknown_parameters(request, &[&PARAMETERS[..], &filter::PARAMETERS].concat())?;
     let filter = Filter::read(request)?;
-    let user_id = parameter(request, "user_id").map_or(Ok(caller.user.id), |id| {
-        id.parse::<UserId>().map_err(|_| Problem::invalid_member("user_id", "it is not a user id"))
-    })?;
+    let user_id = parsed(request, "user_id", NO_USER_ID)?.unwrap_or(caller.user.id);
     if !service.manages_user(&caller, &user_id).await? {
         return Err(Problem::forbidden(&service.settings.issuer));
     }
@@ -122,6 +125,16 @@ pub(crate) fn reject_unknown_parameters(request: &Request, known: &[&str]) -> Re
             ))
         }
     }
+}
+
+/// Reads a query parameter as a type. `wrong` says what a value must be that cannot be read.
+pub(crate) fn parsed<T: FromStr>(
+    request: &Request,
+    name: &str,
+    wrong: &str,
+) -> Result<Option<T>, Problem> {
+    let read = |text: &str| text.parse().map_err(|_| Problem::invalid_member(name, wrong));
+    parameter(request, name).map(read).transpose()
 }
 
 pub(crate) fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {

@@ -5,7 +5,7 @@ use hallpass_service::search::TokenState;
 use hallpass_token::{Record, Timestamp, User};
 use lambda_http::Request;
 
-use super::parameter;
+use super::{parameter, parsed};
 
 /// The parameters of the filters.
 pub(super) const PARAMETERS: [&str; 5] =
@@ -28,12 +28,8 @@ impl<'a> Filter<'a> {
     /// # Errors
     /// Returns 400 that names the parameter.
     pub(super) fn read(request: &'a Request) -> Result<Self, Problem> {
-        let instant = |name| {
-            let text = parameter(request, name);
-            let wrong =
-                |_| Problem::invalid_member(name, "it must be a time such as 2027-01-31T09:30:00Z");
-            text.map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()
-        };
+        let instant =
+            |name| parsed(request, name, "it must be a time such as 2027-01-31T09:30:00Z");
         let state = parameter(request, "state").map(|name| {
             TokenState::named(name).ok_or_else(|| {
                 let names = TokenState::NAMES.map(|(name, _)| name).join(", ");
