@@ -42,7 +42,7 @@ struct Scanner {
 }
 
 /// The least Shannon entropy of a token, in bits per character. A token has more even with the
-/// longest user ID of one repeated character; a placeholder such as `XXXX` has less.
+/// longest user ID of one repeated character; a placeholder of one repeated character has less.
 const ENTROPY: &str = "3";
 
 /// The reason for an error if the deployment has no prefix.
